@@ -1,0 +1,98 @@
+# The functions that the CMakeLists.txt of each folder calls.
+#
+#   llmrt_library(<name> SOURCES ... DEPS ...)      static library llmrt_<name>, include root src/
+#   llmrt_executable(<name> SOURCES ... DEPS ...)   program bin/<name>
+#   llmrt_test(<name> SOURCES ... DEPS ... [TIMEOUT seconds] [WHOLE] [DEFINES ...] [LABELS ...])
+#       A GoogleTest program whose tests ctest runs one by one; with WHOLE the program is one ctest entry (for suites
+#       with a costly fixture). If every source is C, the program has its own main() and is one entry as well.
+#
+# A dependency is another folder's name (`formats`) or a target's (`absl::status`, `pcre2::pcre2`).
+
+# Adds a folder if it has a CMakeLists.txt.
+function(llmrt_add_folder path)
+  if(EXISTS "${PROJECT_SOURCE_DIR}/${path}/CMakeLists.txt")
+    add_subdirectory("${PROJECT_SOURCE_DIR}/${path}" "${PROJECT_BINARY_DIR}/${path}")
+  endif()
+endfunction()
+
+function(llmrt_resolve_deps out)
+  set(resolved "")
+  foreach(dep IN LISTS ARGN)
+    if(dep MATCHES "::" OR dep MATCHES "^-")
+      list(APPEND resolved "${dep}")
+    else()
+      list(APPEND resolved "llmrt_${dep}")
+    endif()
+  endforeach()
+  set(${out} "${resolved}" PARENT_SCOPE)
+endfunction()
+
+# Leaves out sources that are listed but not written yet, with a warning.
+function(llmrt_present_sources out)
+  set(present "")
+  foreach(source IN LISTS ARGN)
+    get_filename_component(path "${source}" ABSOLUTE)
+    if(EXISTS "${path}")
+      list(APPEND present "${source}")
+    else()
+      message(WARNING "${path} is listed and does not exist")
+    endif()
+  endforeach()
+  set(${out} "${present}" PARENT_SCOPE)
+endfunction()
+
+function(llmrt_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  llmrt_present_sources(sources ${arg_SOURCES})
+  llmrt_resolve_deps(deps ${arg_DEPS})
+  if(sources)
+    add_library(llmrt_${name} STATIC ${sources})
+    target_include_directories(llmrt_${name} PUBLIC "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+    target_link_libraries(llmrt_${name} PUBLIC ${deps} Threads::Threads PRIVATE llmrt_flags)
+  else()
+    add_library(llmrt_${name} INTERFACE)
+    target_include_directories(llmrt_${name} INTERFACE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+    target_link_libraries(llmrt_${name} INTERFACE ${deps} Threads::Threads)
+  endif()
+endfunction()
+
+function(llmrt_executable name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  llmrt_present_sources(sources ${arg_SOURCES})
+  llmrt_resolve_deps(deps ${arg_DEPS})
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE ${deps} llmrt_flags Threads::Threads)
+  target_link_options(${name} PRIVATE -Wl,--gc-sections)
+endfunction()
+
+function(llmrt_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "WHOLE" "TIMEOUT" "SOURCES;DEPS;DEFINES;LABELS")
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  if(LLMRT_SANITIZE)
+    math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 4")
+  endif()
+  llmrt_executable(${name} SOURCES ${arg_SOURCES} DEPS ${arg_DEPS})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/bin")
+  # The shared folder lies beside the checkout and may be absent: tests that need it then skip (under CI=true: fail).
+  target_compile_definitions(${name} PRIVATE
+    LLMRT_SHARED_DIR="${LLMRT_SHARED_DIR}"
+    LLMRT_TEST_DATA_DIR="${PROJECT_SOURCE_DIR}/tests/data"
+    LLMRT_SAMPLES_DIR="${PROJECT_SOURCE_DIR}/samples"
+    ${arg_DEFINES})
+  set(properties TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+
+  set(cxx_sources ${arg_SOURCES})
+  list(FILTER cxx_sources EXCLUDE REGEX "\\.c$")
+  if(cxx_sources)
+    target_link_libraries(${name} PRIVATE GTest::gmock_main)
+  endif()
+  if(cxx_sources AND NOT arg_WHOLE)
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
+  else()
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES ${properties} SKIP_RETURN_CODE 77)
+  endif()
+endfunction()

@@ -1,0 +1,54 @@
+# Compiler flags, build types and output folders. Flags that third-party code must share (position independence, hidden
+# symbols, exact floating point) are global; warnings are ours alone and hang on the target llmrt_flags.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 99)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+# -g1 keeps function names and lines for a host's crash report at a tenth of the size of full debug information.
+set(CMAKE_C_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+
+find_program(LLMRT_CCACHE ccache)
+if(LLMRT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_C_COMPILER_LAUNCHER "${LLMRT_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${LLMRT_CCACHE}")
+endif()
+
+find_package(Threads REQUIRED)
+
+# Everything is linked into one shared library that exports llmrt_* only, so every object is position independent and
+# hidden, third-party code included. A unique symbol (STB_GNU_UNIQUE) would pin the library in memory after dlclose.
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+add_compile_options(-ffunction-sections -fdata-sections)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fno-gnu-unique>)
+endif()
+# NUMERICS: a compiler that fuses a*b+c on its own would give each instruction set its own bits.
+add_compile_options(-ffp-contract=off)
+
+if(LLMRT_SANITIZE)
+  set(CMAKE_C_FLAGS_RELEASE "-O1 -g1")
+  set(CMAKE_CXX_FLAGS_RELEASE "-O1 -g1")
+  add_compile_options(-fsanitize=${LLMRT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${LLMRT_SANITIZE})
+endif()
+
+add_library(llmrt_flags INTERFACE)
+# Designated initializers name what differs from the defaults; the rest being left out is the point of them.
+target_compile_options(llmrt_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers)
+target_include_directories(llmrt_flags INTERFACE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")

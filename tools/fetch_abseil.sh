@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Gets the sources of Abseil's distribution package and prints the folder they lie in. Needs no root: apt works on lists
+# and a cache in a scratch folder. The sources stay in a cache, so the next clone has them at once.
+set -euo pipefail
+
+version=20220623.1
+orig_sha256=abfe2897f3a30edaa74bc34365afe3c2a3cd012091a97dc7e008f7016adcd5fe
+
+cache=${LLMRT_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/llmrt}
+target=$cache/abseil-$version
+say() { printf 'fetch_abseil: %s\n' "$*" >&2; }
+
+if [[ -f $target/CMakeLists.txt ]]; then
+  echo "$target"
+  exit 0
+fi
+
+mkdir -p "$cache"
+scratch=$(mktemp -d "$cache/fetch.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+mkdir -p "$scratch/lists/partial" "$scratch/archives/partial"
+
+# Debian 12 and Ubuntu 24.04 carry the same upstream tarball; each signs its index with a key that every newer or older
+# release of the same family knows.
+. /etc/os-release
+case " ${ID:-} ${ID_LIKE:-} " in
+  *' ubuntu '*) line='deb-src http://archive.ubuntu.com/ubuntu noble universe' ;;
+  *) line='deb-src http://deb.debian.org/debian bookworm main' ;;
+esac
+echo "$line" >"$scratch/sources.list"
+
+options=(
+  -qq
+  -o "Dir::Etc::sourcelist=$scratch/sources.list" -o Dir::Etc::sourceparts=/dev/null
+  -o "Dir::State::lists=$scratch/lists" -o "Dir::Cache=$scratch" -o "Dir::Cache::archives=$scratch/archives"
+  # As root, apt would drop to a user who cannot write here.
+  -o "APT::Sandbox::User=$(id -un)"
+)
+say "downloading the source package of Abseil $version"
+apt-get "${options[@]}" update >&2
+(cd "$scratch" && apt-get "${options[@]}" source --download-only abseil >&2)
+
+orig=$scratch/abseil_$version.orig.tar.gz
+if ! echo "$orig_sha256  $orig" | sha256sum --check --status; then
+  say "$orig is missing or has another SHA-256 than $orig_sha256"
+  exit 1
+fi
+# apt has checked the package's signature; dpkg-source would ask for a keyring that a plain system lacks.
+dpkg-source --no-check -q -x "$scratch"/abseil_*.dsc "$scratch/source" >&2
+rm -rf "$target"
+mv "$scratch/source" "$target" 2>/dev/null || [[ -f $target/CMakeLists.txt ]]
+echo "$target"
