@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds llmrt and passes every test: first optimized (build/), then under the address and
+# undefined-behaviour sanitizers (build/asan/). Quick the second time.
+#
+#   tests/run.sh [--quick] [--filter REGEX]
+#     --quick    the optimized build only
+#     --filter   only tests whose name matches
+#
+# Whatever cannot run on this machine is named at the end; with CI=true it fails the run.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+quick=0
+filter=
+while (($#)); do
+  case $1 in
+    --quick) quick=1 ;;
+    --filter)
+      filter=${2?--filter needs a regular expression}
+      shift
+      ;;
+    *)
+      sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
+      exit 2
+      ;;
+  esac
+  shift
+done
+
+jobs=$(nproc)
+passed=0 failed=0 skipped=0
+broken=()    # stages that did not get as far as a test result
+not_run=()   # what this machine lacks
+minutes=()
+junit=$(mktemp)
+trap 'rm -f "$junit"' EXIT
+
+stage() { # NAME COMMAND...: runs one stage and notes how long it took.
+  local name=$1 start=$SECONDS status
+  shift
+  printf '\n== %s\n' "$name"
+  "$@"
+  status=$?
+  minutes+=("$(awk -v s=$((SECONDS - start)) 'BEGIN { printf "%.1f", s / 60 }') min  $name")
+  return $status
+}
+
+build() { # FOLDER SANITIZERS
+  local generator=()
+  [[ -f $1/CMakeCache.txt ]] || generator=(-G Ninja)
+  cmake -S . -B "$1" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DLLMRT_TESTS=ON -DLLMRT_SANITIZE="$2" \
+    -Wno-dev >"$junit" || { cat "$junit"; return 1; }
+  cmake --build "$1" --parallel "$jobs"
+}
+
+attribute() { # NAME: a count from the first line of the JUnit report that has it
+  sed -n "s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$junit" | head -n 1
+}
+
+run_tests() { # FOLDER: runs ctest and adds its counts to the totals
+  local arguments=(--test-dir "$1" --parallel "$jobs" --output-on-failure --no-tests=error --output-junit "$junit")
+  [[ -n $filter ]] && arguments+=(--tests-regex "$filter")
+  : >"$junit"
+  # One line for each passed test would bury the failures.
+  UBSAN_OPTIONS=print_stacktrace=1 ctest "${arguments[@]}" | grep -vE '^ +Start +[0-9]+:|^ *[0-9]+/[0-9]+ Test.* Passed '
+  local status=${PIPESTATUS[0]} total fails skips
+  total=$(attribute tests) fails=$(attribute failures)
+  skips=$(($(attribute skipped) + $(attribute disabled)))
+  [[ -n $total ]] || return 1
+  passed=$((passed + total - fails - skips)) failed=$((failed + fails)) skipped=$((skipped + skips))
+  # A failed test is in the counts; what else ctest complains about is not.
+  ((status == 0 || fails > 0))
+}
+
+check() { # NAME FOLDER SANITIZERS
+  stage "$1: build" build "$2" "$3" || { broken+=("$1: build"); return; }
+  stage "$1: tests" run_tests "$2" || broken+=("$1: tests")
+}
+
+stage "dependencies" tools/install_dependencies.sh tests || exit 1
+check optimized build ""
+((quick)) || check sanitizers build/asan "address,undefined"
+
+[[ -d ../shared ]] || not_run+=("tests with the files of ../shared: there is no such folder")
+if [[ -d cuda ]]; then
+  command -v nvcc >/dev/null || not_run+=("building the CUDA backend: there is no nvcc")
+fi
+
+printf '\n== Minutes\n'
+printf '%s\n' "${minutes[@]}"
+if ((${#not_run[@]} || skipped || quick)); then
+  printf '\n== Did not run\n'
+  ((quick)) && echo "the sanitizers' build, because of --quick"
+  ((${#not_run[@]})) && printf '%s\n' "${not_run[@]}"
+  ((skipped)) && printf '%s tests skipped themselves; ctest lists them above\n' "$skipped"
+fi
+((${#broken[@]})) && printf '\nFAILED: %s\n' "${broken[@]}"
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+
+((failed == 0 && ${#broken[@]} == 0)) || exit 1
+if [[ ${CI:-} == true ]] && ((${#not_run[@]})); then
+  echo "CI=true: what did not run counts as a failure" >&2
+  exit 1
+fi
