@@ -1,0 +1,28 @@
+// Making a backend by name. Declared here so that nothing above includes an implementation's headers;
+// each implementation defines its own function, and create_backend.cc in src/engine picks one.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "backend/backend.h"
+#include "memory/large_buffer.h"
+
+namespace llmrt::backend {
+
+enum class CpuTier : uint8_t { kBest = 0, kPortable, kAvx2, kAvx512, kVnni, kAmx };
+
+struct BackendOptions {
+  memory::LargeMemory* memory = nullptr;  // required; must outlive the backend
+  NumericMode numerics = NumericMode::kExact;
+  int32_t threads = 0;            // 0: one for each physical core that the process may use
+  CpuTier tier = CpuTier::kBest;  // a tier that the machine lacks: FAILED_PRECONDITION
+};
+
+// Defined in src/cpu.
+absl::StatusOr<std::unique_ptr<Backend>> CreateCpuBackend(const BackendOptions& options);
+// Defined in src/ops: one plain implementation of every op, float32 throughout, KV type as asked.
+absl::StatusOr<std::unique_ptr<Backend>> CreateReferenceBackend(const BackendOptions& options);
+
+}  // namespace llmrt::backend

@@ -1,0 +1,53 @@
+// Options of engines, sessions and streams as the engine sees them: checked against bounds by the ABI
+// layer, copied by value, with the defaults that the public header promises.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/create_backend.h"
+#include "backend/kv_shape.h"
+#include "backend/numeric_class.h"
+#include "memory/large_buffer.h"
+#include "sampling/sampling_params.h"
+
+namespace llmrt::engine {
+
+enum class LogLevel : int32_t { kError = 0, kWarning = 1, kInfo = 2, kDebug = 3 };
+
+struct EngineOptions {
+  std::string device = "auto";
+  int32_t threads = 0;
+  int64_t memory_budget_bytes = 0;  // 0: no limit of ours
+  int64_t context_length = 0;       // 0: the model's
+  int32_t sessions = 1;             // full contexts that KV memory is planned for
+  backend::KvType kv_type = backend::KvType::kF16;
+  backend::NumericMode numerics = backend::NumericMode::kExact;
+  backend::CpuTier tier = backend::CpuTier::kBest;
+  bool use_mmap = false;
+  bool pumped = false;
+  int32_t block_size = 16;    // tokens
+  int32_t step_tokens = 512;  // rows a step may hold
+  LogLevel log_level = LogLevel::kInfo;
+  memory::HostHooks memory_hooks;
+};
+
+struct SessionOptions {
+  int64_t context_length = 0;  // 0: the engine's
+};
+
+struct StreamOptions {
+  int64_t max_tokens = -1;  // -1: until another reason
+  sampling::SamplingParams sampling;
+  bool seed_given = false;  // else one is drawn and reported
+  std::vector<int32_t> stop_tokens;
+  std::vector<std::string> stop_strings;
+  bool ignore_eos = false;
+  bool prompt_logprobs = false;
+  bool raw_bytes = false;
+  int32_t queue_tokens = 4096;
+};
+
+}  // namespace llmrt::engine

@@ -1,0 +1,94 @@
+// A model as its file describes it: metadata, the directory of tensors, the tokenizer's tables. It
+// is what every format reader produces and the only thing the layers above see of a file. Reading
+// it reads headers only; tensor bytes are fetched later, piece by piece.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "backend/weight_type.h"
+#include "formats/byte_source.h"
+#include "formats/tokenizer_data.h"
+
+namespace llmrt::formats {
+
+// Scalars keep their sign and kind; arrays keep their element kind. Large arrays (the vocabulary) are
+// moved into TokenizerData and stay here only as their length.
+struct OmittedArray {
+  int64_t length = 0;
+};
+using MetadataValue =
+    std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<int64_t>,
+                 std::vector<double>, std::vector<std::string>, OmittedArray>;
+
+struct MetadataEntry {
+  std::string key;
+  MetadataValue value;
+};
+
+struct TensorInfo {
+  std::string name;
+  backend::WeightType type = backend::WeightType::kF32;
+  int32_t num_dims = 0;
+  int64_t dims[4] = {1, 1, 1, 1};  // dims[0] is the contiguous one (columns), dims[1] rows
+  int32_t part = 0;                // index of the file it lies in
+  int64_t offset = 0;              // absolute, in that file
+  int64_t bytes = 0;
+
+  int64_t cols() const { return dims[0]; }
+  int64_t rows() const { return dims[1] * dims[2] * dims[3]; }
+};
+
+class ModelFile {
+ public:
+  // Metadata, in the file's order.
+  absl::Span<const MetadataEntry> metadata() const { return metadata_; }
+  const MetadataValue* FindMetadata(std::string_view key) const;  // null: absent
+  // Typed look-ups. Absent: `fallback`. Present with another kind or out of range: INVALID_ARGUMENT
+  // naming key and value.
+  absl::StatusOr<int64_t> GetInt(std::string_view key, int64_t fallback) const;
+  absl::StatusOr<double> GetDouble(std::string_view key, double fallback) const;
+  absl::StatusOr<bool> GetBool(std::string_view key, bool fallback) const;
+  absl::StatusOr<std::string> GetString(std::string_view key, std::string_view fallback) const;
+  // A metadata value as text, for people and for the ABI: "4096", "[1, 2]", "llama".
+  static std::string ToText(const MetadataValue& value);
+
+  absl::Span<const TensorInfo> tensors() const { return tensors_; }
+  const TensorInfo* FindTensor(std::string_view name) const;  // null: absent
+
+  const TokenizerData& tokenizer() const { return tokenizer_; }
+  std::string_view format() const { return format_; }  // "GGUF v3"
+  int64_t file_bytes() const;                          // of all parts
+
+  // SHA-256 (hex) of what the header says (metadata and tensor directory): the model's name in
+  // fingerprints. The engine extends it by the tensors' bytes as it reads them.
+  const std::string& header_hash() const { return header_hash_; }
+
+  // Reads `out.size()` bytes of a tensor from `offset` within it.
+  absl::Status ReadTensor(const TensorInfo& tensor, int64_t offset, absl::Span<uint8_t> out) const;
+
+ private:
+  friend class ModelFileBuilder;
+  std::vector<MetadataEntry> metadata_;
+  absl::flat_hash_map<std::string, int32_t> metadata_index_;
+  std::vector<TensorInfo> tensors_;
+  absl::flat_hash_map<std::string, int32_t> tensor_index_;
+  std::vector<std::shared_ptr<ByteSource>> parts_;
+  TokenizerData tokenizer_;
+  std::string format_;
+  std::string header_hash_;
+};
+
+// Opens any supported format by its magic. `resolver` may be null: then a split model fails with
+// NOT_FOUND that names the missing part.
+absl::StatusOr<std::unique_ptr<ModelFile>> OpenModelFile(std::shared_ptr<ByteSource> source,
+                                                         PartResolver* resolver);
+
+}  // namespace llmrt::formats

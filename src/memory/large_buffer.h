@@ -1,0 +1,79 @@
+// Large, aligned, tagged memory: weights, KV blocks, workspace. Every byte of it passes through one
+// LargeMemory, so that the host can supply it and the budget can refuse it. Small objects live on
+// the library's own counted heap instead (counted_heap.h).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+#include "absl/status/statusor.h"
+
+namespace llmrt::memory {
+
+enum class Tag : int32_t { kWeights = 0, kKv = 1, kWorkspace = 2 };
+inline constexpr int kTagCount = 3;
+
+// Buffers start on this boundary: a cache line, and the widest vector load.
+inline constexpr int64_t kAlignment = 64;
+
+// Host memory hooks; both may be called from any thread. `allocate` returns null when it has none.
+struct HostHooks {
+  void* (*allocate)(void* user, int64_t bytes, int64_t alignment, int32_t tag) = nullptr;
+  void (*release)(void* user, void* pointer, int64_t bytes, int32_t tag) = nullptr;
+  void* user = nullptr;
+};
+
+class LargeMemory;
+
+// One allocation; gives its bytes back to the LargeMemory it came from, which must outlive it.
+class LargeBuffer {
+ public:
+  LargeBuffer() = default;
+  LargeBuffer(LargeBuffer&& other) noexcept { *this = std::move(other); }
+  LargeBuffer& operator=(LargeBuffer&& other) noexcept;
+  LargeBuffer(const LargeBuffer&) = delete;
+  LargeBuffer& operator=(const LargeBuffer&) = delete;
+  ~LargeBuffer();
+
+  uint8_t* data() const { return data_; }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  friend class LargeMemory;
+  LargeMemory* owner_ = nullptr;
+  uint8_t* data_ = nullptr;
+  int64_t bytes_ = 0;
+  Tag tag_ = Tag::kWorkspace;
+};
+
+// Counts what is handed out, by tag, against a hard limit. Thread-safe.
+class LargeMemory {
+ public:
+  // `limit_bytes` 0: no limit.
+  explicit LargeMemory(int64_t limit_bytes, HostHooks hooks = {});
+  ~LargeMemory();
+
+  // RESOURCE_EXHAUSTED when the limit or the system says no; the message names tag, size and limit.
+  // The bytes are uninitialized. `bytes` 0 gives an empty buffer.
+  absl::StatusOr<LargeBuffer> Allocate(int64_t bytes, Tag tag);
+
+  int64_t limit_bytes() const { return limit_bytes_; }
+  int64_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
+  int64_t peak_bytes() const { return peak_.load(std::memory_order_relaxed); }
+  int64_t used_bytes(Tag tag) const {
+    return used_by_tag_[static_cast<int>(tag)].load(std::memory_order_relaxed);
+  }
+
+ private:
+  friend class LargeBuffer;
+  void Release(uint8_t* data, int64_t bytes, Tag tag);
+
+  const int64_t limit_bytes_;
+  const HostHooks hooks_;
+  std::atomic<int64_t> used_{0};
+  std::atomic<int64_t> peak_{0};
+  std::atomic<int64_t> used_by_tag_[kTagCount] = {};
+};
+
+}  // namespace llmrt::memory
