@@ -19,7 +19,6 @@ from tree import CPP, Finding, Tree
 
 CHECKS = (
     shape_rules.check_file_sizes,
-    shape_rules.check_line_lengths,
     shape_rules.check_functions,
     shape_rules.check_names,
     shape_rules.check_mirror,

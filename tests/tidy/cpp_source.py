@@ -178,7 +178,7 @@ def _declared(code, start, end):
         return None
     name, offset, parameters, after = signature
     tail = after.strip()
-    if name.isupper() or not re.fullmatch(
+    if (name.isupper() and '_' in name) or not re.fullmatch(
             r'((const|noexcept|override|final|&+|->[^=;]*|=\s*(0|default|delete)|\w+\([^)]*\)|__attribute__.*)\s*)*', tail):
         return None
     return Function(name, code.count('\n', 0, start + offset) + 1, 0, parameters)

@@ -9,7 +9,6 @@ from tree import CPP, Finding
 
 FILE_LINES_MAX = 800
 ROOT_CMAKE_LINES_MAX = 250
-COLUMNS_MAX = 100  # comments too, which clang-format leaves alone
 FUNCTION_LINES_MAX = 70
 KERNEL_LINES_MAX = 120  # functions in the folders of KERNEL_FOLDERS
 KERNEL_FOLDERS = ('src/cpu/', 'cuda/')
@@ -31,13 +30,6 @@ def check_file_sizes(tree):
         lines = _line_count(tree.text(path))
         if lines > limit:
             yield Finding('file-size', path, limit, f'{lines} lines; the limit is {limit}; split it by what it does')
-
-
-def check_line_lengths(tree):
-    for path in tree.code(kinds=CPP):
-        for number, line in enumerate(tree.text(path).split('\n'), 1):
-            if len(line) > COLUMNS_MAX and '://' not in line:
-                yield Finding('line-length', path, number, f'{len(line)} columns; the limit is {COLUMNS_MAX}')
 
 
 def _python_functions(text):
