@@ -1,0 +1,153 @@
+// Large buffers from the host's hooks or from the system, counted against the budget. The count is
+// taken before the memory is asked for and given back if there is none, so that allocations racing
+// each other never pass the limit together.
+#include "memory/large_buffer.h"
+
+#include <cstdlib>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace llmrt::memory {
+namespace {
+
+std::string_view TagName(Tag tag) {
+  switch (tag) {
+    case Tag::kWeights:
+      return "weights need";
+    case Tag::kKv:
+      return "the KV cache needs";
+    case Tag::kWorkspace:
+      return "the workspace needs";
+  }
+  return "a buffer needs";
+}
+
+// What makes the next attempt succeed, besides more memory.
+std::string_view Remedy(Tag tag) {
+  switch (tag) {
+    case Tag::kWeights:
+      return "choose a smaller model";
+    case Tag::kKv:
+      return "ask for fewer KV blocks";
+    case Tag::kWorkspace:
+      return "lower the tokens per step";
+  }
+  return "ask for less";
+}
+
+absl::Status OverBudget(int64_t bytes, Tag tag, int64_t used, int64_t limit) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat(TagName(tag), " ", bytes, " bytes; ", used, " of the budget of ", limit,
+                   " bytes are used; raise memory_budget_bytes or ", Remedy(tag)));
+}
+
+absl::Status SystemHasNone(int64_t bytes, Tag tag, int64_t used, bool from_host) {
+  return absl::ResourceExhaustedError(absl::StrCat(
+      TagName(tag), " ", bytes, " bytes and ", from_host ? "the host's allocator" : "the system",
+      " has none; ", used, " bytes are used; free memory or ", Remedy(tag)));
+}
+
+// False: the size cannot be rounded up to the alignment in 64 bits.
+bool SizeIsRepresentable(int64_t bytes) {
+  return bytes <= std::numeric_limits<int64_t>::max() - kAlignment;
+}
+
+void RaiseTo(std::atomic<int64_t>& peak, int64_t value) {
+  int64_t seen = peak.load(std::memory_order_relaxed);
+  while (seen < value && !peak.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
+  }
+}
+
+// aligned_alloc wants a multiple of the alignment; the padding (under 64 bytes) is not counted, so
+// that the count equals the plan to the byte.
+void* SystemAllocate(int64_t bytes) {
+  return std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+}
+
+// One hook without the other would mix two allocators: both, or the system's.
+HostHooks BothOrNone(HostHooks hooks) {
+  if (hooks.allocate == nullptr || hooks.release == nullptr) return HostHooks{};
+  return hooks;
+}
+
+}  // namespace
+
+LargeBuffer& LargeBuffer::operator=(LargeBuffer&& other) noexcept {
+  std::swap(owner_, other.owner_);
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  std::swap(tag_, other.tag_);
+  // What this buffer held must go back now, not when `other` happens to end.
+  if (this != &other && other.owner_ != nullptr) {
+    other.owner_->Release(other.data_, other.bytes_, other.tag_);
+    other.owner_ = nullptr;
+    other.data_ = nullptr;
+    other.bytes_ = 0;
+  }
+  return *this;
+}
+
+LargeBuffer::~LargeBuffer() {
+  if (owner_ != nullptr) owner_->Release(data_, bytes_, tag_);
+}
+
+LargeMemory::LargeMemory(int64_t limit_bytes, HostHooks hooks)
+    : limit_bytes_(limit_bytes), hooks_(BothOrNone(hooks)) {}
+
+LargeMemory::~LargeMemory() = default;
+
+absl::StatusOr<LargeBuffer> LargeMemory::Allocate(int64_t bytes, Tag tag) {
+  if (bytes < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(TagName(tag), " ", bytes, " bytes; a size is 0 or more"));
+  }
+  if (bytes == 0) return LargeBuffer();
+  const int64_t limit = limit_bytes_ > 0 ? limit_bytes_ : std::numeric_limits<int64_t>::max();
+  int64_t used = used_.load(std::memory_order_relaxed);
+  do {
+    // Written as a subtraction: used + bytes could overflow, limit - used cannot.
+    if (bytes > limit - used) return OverBudget(bytes, tag, used, limit);
+  } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
+
+  const bool from_host = hooks_.allocate != nullptr;
+  void* data = nullptr;
+  if (SizeIsRepresentable(bytes)) {
+    data = from_host ? hooks_.allocate(hooks_.user, bytes, kAlignment, static_cast<int32_t>(tag))
+                     : SystemAllocate(bytes);
+  }
+  if (data == nullptr) {
+    used_.fetch_sub(bytes, std::memory_order_relaxed);
+    return SystemHasNone(bytes, tag, used, from_host);
+  }
+  RaiseTo(peak_, used + bytes);
+  used_by_tag_[static_cast<int>(tag)].fetch_add(bytes, std::memory_order_relaxed);
+  LargeBuffer buffer;  // owns `data` from here on, whatever is returned
+  buffer.owner_ = this;
+  buffer.data_ = static_cast<uint8_t*>(data);
+  buffer.bytes_ = bytes;
+  buffer.tag_ = tag;
+  if (const auto address = reinterpret_cast<uintptr_t>(data); address % kAlignment != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the host's allocator gave an address ", address % kAlignment, " bytes past a multiple of ",
+        kAlignment, "; honour the alignment it is given"));
+  }
+  return buffer;
+}
+
+void LargeMemory::Release(uint8_t* data, int64_t bytes, Tag tag) {
+  if (hooks_.release != nullptr) {
+    hooks_.release(hooks_.user, data, bytes, static_cast<int32_t>(tag));
+  } else {
+    std::free(data);
+  }
+  // After the memory is back: the count never says less than what is held.
+  used_by_tag_[static_cast<int>(tag)].fetch_sub(bytes, std::memory_order_relaxed);
+  used_.fetch_sub(bytes, std::memory_order_relaxed);
+}
+
+}  // namespace llmrt::memory
