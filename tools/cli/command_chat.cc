@@ -1,0 +1,151 @@
+// llmrt chat: lines from stdin, answers on stdout. The turns are plain text; chat templates in
+// model files are not evaluated.
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "conversation.h"
+#include "engine_flags.h"
+#include "loading.h"
+#include "sampling_flags.h"
+#include "terminal.h"
+
+namespace llmrt::cli {
+namespace {
+
+struct ChatFlags {
+  std::string model;
+  SamplingFlags sampling;
+  std::optional<std::string> user;
+  std::optional<std::string> assistant;
+  std::optional<std::string> preamble;
+  EngineFlags engine;
+};
+
+Outcome ParseChatFlags(const std::vector<std::string>& arguments, ChatFlags* flags, bool* helped) {
+  Arguments parser("chat MODEL [flags]\nReads lines until their end or /quit.");
+  parser.Positional("MODEL", &flags->model);
+  parser.Text("--user", "name before your lines", &flags->user);
+  parser.Text("--assistant", "name before the answers", &flags->assistant);
+  parser.Text("--preamble", "text before the first line", &flags->preamble);
+  flags->sampling.AddTo(&parser);
+  flags->engine.AddTo(&parser);
+  return ParseOrHelp(&parser, arguments, helped);
+}
+
+Outcome ChooseTurns(const ChatFlags& flags, llmrt_model* model, Turns* turns) {
+  LLMRT_CLI_TRY(ReadTurns(model, turns));
+  if (flags.user) turns->user = *flags.user;
+  if (flags.assistant) turns->assistant = *flags.assistant;
+  if (flags.preamble) turns->preamble = *flags.preamble;
+  return Done();
+}
+
+// The next line without its end; nullopt at the end of the input and after Ctrl-C.
+std::optional<std::string> ReadLine(const std::string& label) {
+  if (StdinIsTerminal()) {
+    std::fprintf(stderr, "%s ", label.c_str());
+    std::fflush(stderr);
+  }
+  char* buffer = nullptr;
+  size_t capacity = 0;
+  const ssize_t length = getline(&buffer, &capacity, stdin);
+  const std::unique_ptr<char, void (*)(void*)> owner(buffer, &std::free);
+  if (length < 0) {
+    if (StdinIsTerminal()) std::fputc('\n', stderr);
+    return std::nullopt;
+  }
+  std::string line(buffer, static_cast<size_t>(length));
+  while (line.ends_with('\n') || line.ends_with('\r')) line.pop_back();
+  return line;
+}
+
+// Prints the answer as it comes, without the blanks that separate it from the name before it.
+class AnswerPrinter {
+ public:
+  Outcome operator()(std::string_view text) {
+    if (!begun_) {
+      const size_t first = text.find_first_not_of(' ');
+      if (first == std::string_view::npos) return Done();
+      text.remove_prefix(first);
+      begun_ = true;
+    }
+    return Print(text);
+  }
+
+ private:
+  bool begun_ = false;
+};
+
+void Note(const std::string& message) { std::fprintf(stderr, "llmrt: %s\n", message.c_str()); }
+
+Outcome AnswerLine(Conversation& conversation, const std::string& line,
+                   const InterruptScope& interrupt, int64_t context_length) {
+  const std::string full =
+      "the context of " + std::to_string(context_length) + " tokens is full; starting anew";
+  Generation answer;
+  bool started_anew = false;
+  AnswerPrinter printer;
+  const auto sink = [&](std::string_view text) { return printer(text); };
+  const Outcome outcome = conversation.Say(line, interrupt, sink, &answer, &started_anew);
+  if (started_anew) Note(full);
+  if (!outcome.ok()) {
+    // A line that is too long or no UTF-8 is not the end of the conversation.
+    Note(outcome.message);
+    return Done();
+  }
+  if (answer.finish_reason == LLMRT_FINISH_CONTEXT_FULL) {
+    Note(full);
+    conversation.StartAnew();
+  }
+  return Print("\n");
+}
+
+Outcome Converse(Conversation& conversation, const std::string& label, InterruptScope& interrupt,
+                 int64_t context_length) {
+  for (;;) {
+    const std::optional<std::string> line = ReadLine(label);
+    if (!line || *line == "/quit") return Done();
+    if (line->empty()) continue;
+    LLMRT_CLI_TRY(AnswerLine(conversation, *line, interrupt, context_length));
+    // Ctrl-C in an answer ended that answer alone.
+    interrupt.Rearm();
+  }
+}
+
+}  // namespace
+
+Outcome ChatCommand(const std::vector<std::string>& arguments) {
+  ChatFlags flags;
+  bool helped = false;
+  LLMRT_CLI_TRY(ParseChatFlags(arguments, &flags, &helped));
+  if (helped) return Done();
+  Options engine_options;
+  Options stream_options;
+  LLMRT_CLI_TRY(flags.engine.MakeOptions(&engine_options));
+  LLMRT_CLI_TRY(flags.sampling.MakeOptions(&stream_options));
+  LLMRT_CLI_TRY(SetStopStrings(stream_options.get(), {"\n"}));
+
+  InterruptScope interrupt;
+  Engine engine;
+  Model model;
+  Turns turns;
+  LLMRT_CLI_TRY(LoadEngine(flags.model, engine_options.get(), interrupt, &engine));
+  LLMRT_CLI_TRY(GetModel(engine.get(), &model));
+  LLMRT_CLI_TRY(ChooseTurns(flags, model.get(), &turns));
+  auto plan = Sized<llmrt_plan>();
+  LLMRT_CLI_TRY(Check(llmrt_engine_get_plan(engine.get(), &plan)));
+  Conversation conversation({.engine = engine.get(),
+                             .model = model.get(),
+                             .stream_options = stream_options.get(),
+                             .context_length = plan.context_length},
+                            turns);
+  return Converse(conversation, TurnLabel(turns.user), interrupt, plan.context_length);
+}
+
+}  // namespace llmrt::cli

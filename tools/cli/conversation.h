@@ -1,0 +1,61 @@
+// A conversation in plain turns on one session: the transcript as text, and how much of it the
+// session already holds.
+//
+//   <preamble>
+//   Player: Where is the mill?
+//   Mira: Behind the church.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "generation.h"
+#include "library.h"
+
+namespace llmrt::cli {
+
+struct Turns {
+  std::string user;       // "Player:"
+  std::string assistant;  // "Mira:"
+  std::string preamble;   // empty: none
+};
+
+// The turns that the model's own metadata names (llmrt.turn.user, .assistant, .preamble), or
+// "User:" and "Assistant:".
+Outcome ReadTurns(llmrt_model* model, Turns* turns);
+
+// "Player" and "Player:" both mean the label "Player:".
+std::string TurnLabel(const std::string& name);
+
+// What a conversation runs on; all of it outlives the conversation.
+struct ConversationParts {
+  llmrt_engine* engine = nullptr;
+  llmrt_model* model = nullptr;
+  llmrt_options* stream_options = nullptr;
+  int64_t context_length = 0;
+};
+
+class Conversation {
+ public:
+  Conversation(const ConversationParts& parts, Turns turns);
+
+  // Says `line` as the user and reads the answer, which ends before the line's end. `started_anew`
+  // tells that the transcript no longer fitted the context and was dropped before this line.
+  Outcome Say(const std::string& line, const InterruptScope& interrupt, const TextSink& sink,
+              Generation* answer, bool* started_anew);
+  // Forgets everything but the preamble.
+  void StartAnew();
+
+ private:
+  std::string PromptFor(const std::string& line) const;
+  // The prompt's tokens; starts anew where they leave too little room for an answer.
+  Outcome FitPrompt(const std::string& line, std::vector<int32_t>* tokens, bool* started_anew);
+  Outcome BringSessionTo(const std::vector<int32_t>& tokens);
+
+  const ConversationParts parts_;
+  const Turns turns_;
+  std::string transcript_;  // ends with a line's end, or is empty
+  Session session_;
+};
+
+}  // namespace llmrt::cli

@@ -1,0 +1,22 @@
+// Ctrl-C, for the command line alone: the library installs no signal handler. The handler sets a
+// flag; whoever waits looks at it between waits.
+#pragma once
+
+namespace llmrt::cli {
+
+// While one lives, the first Ctrl-C sets the flag and a second one kills the process, as it would
+// have without this class. One at a time.
+class InterruptScope {
+ public:
+  InterruptScope();
+  ~InterruptScope();
+  InterruptScope(const InterruptScope&) = delete;
+  InterruptScope& operator=(const InterruptScope&) = delete;
+
+  // Whether Ctrl-C was pressed since the scope began or Rearm was called.
+  bool interrupted() const;
+  // Waits for the next Ctrl-C.
+  void Rearm();
+};
+
+}  // namespace llmrt::cli
