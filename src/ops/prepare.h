@@ -1,0 +1,18 @@
+// Activations in the format that a matrix product reads (backend/numeric_class.h):
+//
+//   kF32   a copy, extended with zeros to 64 bytes
+//   kBF16  rounded to nearest even (numerics::F32ToBF16), extended with zeros to 64 bytes
+//   kInt8  blocks of 32 by numerics::QuantizeBlock32; a last short block counts as padded with
+//   zeros
+#pragma once
+
+#include "absl/status/status.h"
+#include "backend/backend.h"
+
+namespace llmrt::ops {
+
+absl::Status CheckPrepare(const backend::PrepareParams& params, backend::Range rows);
+
+void OraclePrepare(const backend::PrepareParams& params, backend::Range rows);
+
+}  // namespace llmrt::ops
