@@ -2,7 +2,7 @@
 #
 #   llmrt_library(<name> SOURCES ... DEPS ...)      static library llmrt_<name>, include root src/
 #   llmrt_executable(<name> SOURCES ... DEPS ...)   program bin/<name>
-#   llmrt_test(<name> SOURCES ... DEPS ... [TIMEOUT seconds] [WHOLE] [DEFINES ...] [LABELS ...])
+#   llmrt_test(<name> SOURCES ... DEPS ... [TIMEOUT seconds] [WHOLE] [DEFINES ...] [LABELS label])
 #       A GoogleTest program whose tests ctest runs one by one; with WHOLE the program is one ctest entry (for suites
 #       with a costly fixture). If every source is C, the program has its own main() and is one entry as well.
 #
@@ -66,7 +66,7 @@ function(llmrt_executable name)
 endfunction()
 
 function(llmrt_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "WHOLE" "TIMEOUT" "SOURCES;DEPS;DEFINES;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "WHOLE" "TIMEOUT;LABELS" "SOURCES;DEPS;DEFINES")
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
@@ -82,7 +82,10 @@ function(llmrt_test name)
     LLMRT_TEST_DATA_DIR="${PROJECT_SOURCE_DIR}/tests/data"
     LLMRT_SAMPLES_DIR="${PROJECT_SOURCE_DIR}/samples"
     ${arg_DEFINES})
-  set(properties TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+  set(properties TIMEOUT ${arg_TIMEOUT})
+  if(arg_LABELS)
+    list(APPEND properties LABELS "${arg_LABELS}")
+  endif()
 
   set(cxx_sources ${arg_SOURCES})
   list(FILTER cxx_sources EXCLUDE REGEX "\\.c$")
