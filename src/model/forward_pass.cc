@@ -1,0 +1,389 @@
+#include "model/forward_pass.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "numerics/rope_table.h"
+
+namespace llmrt::model {
+namespace {
+
+using backend::ActivationFormat;
+using backend::Matrix;
+using backend::Range;
+
+// Output features of a matrix product are cut on this boundary: kernels work on panels of 16 rows.
+constexpr int64_t kFeatureStep = 16;
+
+// Rope tables are built and uploaded in pieces of this many positions.
+constexpr int64_t kRopePiece = 1024;
+
+FormatSet FormatsOf(const LlamaWeights& weights, const backend::Backend& backend) {
+  FormatSet formats;
+  const auto add = [&](const Matrix& matrix) {
+    formats.Add(backend.ClassFor(matrix.type()).activation);
+  };
+  add(weights.head());
+  for (const LlamaLayer& layer : weights.layers) {
+    for (const auto* matrix : {&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate,
+                               &layer.up, &layer.down}) {
+      add(**matrix);
+    }
+  }
+  return formats;
+}
+
+FormatSet FormatsOf(const LlamaConfig& config, const formats::ModelFile& file,
+                    const backend::Backend& backend) {
+  FormatSet formats;
+  for (const formats::TensorInfo& tensor : file.tensors()) {
+    // The embedding is multiplied by only where it stands in for the output matrix.
+    const bool multiplied =
+        tensor.num_dims == 2 && (tensor.name != "token_embd.weight" || config.tied_embeddings);
+    if (multiplied) formats.Add(backend.ClassFor(tensor.type).activation);
+  }
+  return formats;
+}
+
+}  // namespace
+
+int64_t ForwardPass::WorkspaceBytes(const LlamaConfig& config, const formats::ModelFile& file,
+                                    const backend::Backend& backend, const StepLimits& limits) {
+  return LayOutWorkspace(config, FormatsOf(config, file, backend), limits).total;
+}
+
+ForwardPass::ForwardPass(const LlamaConfig& config, const LlamaWeights& weights,
+                         backend::Backend& backend, backend::KvCache& cache,
+                         const StepLimits& limits)
+    : config_(config), weights_(weights), backend_(backend), cache_(cache), limits_(limits) {}
+
+absl::StatusOr<std::unique_ptr<ForwardPass>> ForwardPass::Create(const LlamaConfig& config,
+                                                                 const LlamaWeights& weights,
+                                                                 backend::Backend& backend,
+                                                                 backend::KvCache& cache,
+                                                                 const StepLimits& limits) {
+  std::unique_ptr<ForwardPass> pass(new ForwardPass(config, weights, backend, cache, limits));
+  absl::Status status = pass->Allocate();
+  if (!status.ok()) return status;
+  return pass;
+}
+
+absl::Status ForwardPass::Allocate() {
+  const WorkspaceLayout layout = LayOutWorkspace(config_, FormatsOf(weights_, backend_), limits_);
+  absl::StatusOr<std::unique_ptr<backend::Buffer>> buffer =
+      backend_.CreateBuffer(layout.total, memory::Tag::kWorkspace);
+  if (!buffer.ok()) return buffer.status();
+  buffer_ = *std::move(buffer);
+  const auto at = [this](int64_t offset) {
+    return reinterpret_cast<float*>(buffer_->data() + offset);
+  };
+  residual_ = at(layout.residual);
+  normed_ = at(layout.normed);
+  query_ = at(layout.query);
+  key_ = at(layout.key);
+  value_ = at(layout.value);
+  attended_ = at(layout.attended);
+  gate_ = at(layout.gate);
+  up_ = at(layout.up);
+  logits_ = at(layout.logits);
+  rope_ = at(layout.rope);
+  for (int i = 0; i < kActivationFormatCount; ++i) {
+    if (layout.prepared[i] >= 0) prepared_[i] = buffer_->data() + layout.prepared[i];
+  }
+  const std::vector<double> frequencies = numerics::RopeFrequencies(config_.rope);
+  std::vector<float> piece(static_cast<size_t>(kRopePiece * config_.rope.dims));
+  for (int64_t first = 0; first < limits_.context_length; first += kRopePiece) {
+    const int64_t count = std::min(kRopePiece, limits_.context_length - first);
+    numerics::FillRopeTable(frequencies, first, count, piece.data());
+    const int64_t row_bytes = int64_t{config_.rope.dims} * 4;
+    absl::Status status = backend_.Upload(
+        *buffer_, layout.rope + first * row_bytes,
+        {reinterpret_cast<const uint8_t*>(piece.data()), static_cast<size_t>(count * row_bytes)});
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ForwardPass::Begin(const backend::Batch& batch, absl::Span<const int32_t> logit_rows) {
+  if (batch.num_rows() < 1 || batch.num_rows() > limits_.rows ||
+      static_cast<int64_t>(logit_rows.size()) > limits_.logit_rows) {
+    return absl::InternalError(absl::StrCat("a step of ", batch.num_rows(), " rows and ",
+                                            logit_rows.size(), " logit rows; the limits are ",
+                                            limits_.rows, " and ", limits_.logit_rows));
+  }
+  absl::Status status = backend_.BeginStep(batch);
+  if (!status.ok()) return status;
+  batch_ = &batch;
+  logit_rows_ = logit_rows;
+  longest_ = 1 + *std::max_element(batch.positions.begin(), batch.positions.end());
+  cursor_ = {0, Op::kEmbed, 0};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> ForwardPass::Advance(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
+  while (cursor_.op != Op::kDone) {
+    const int64_t units = Units(cursor_.op);
+    int64_t count = std::max<int64_t>(1, slice_cost / std::max<int64_t>(1, UnitCost(cursor_.op)));
+    if (MatrixOf(cursor_.op) != nullptr) {
+      count = std::max(kFeatureStep, count / kFeatureStep * kFeatureStep);
+    }
+    const Range range{cursor_.unit, std::min(units, cursor_.unit + count)};
+    absl::Status status = RunSlice(range);
+    if (!status.ok()) {
+      Abandon();
+      return status;
+    }
+    cursor_.unit = range.end;
+    if (cursor_.unit == units) NextOp();
+    if (cursor_.op == Op::kDone) {
+      status = backend_.EndStep();
+      if (!status.ok()) return status;
+      return true;
+    }
+    if (stop()) return false;
+  }
+  return true;
+}
+
+absl::Span<const float> ForwardPass::Logits(int64_t i) const {
+  return {logits_ + i * config_.vocab_size, static_cast<size_t>(config_.vocab_size)};
+}
+
+void ForwardPass::NextOp() {
+  cursor_.unit = 0;
+  if (cursor_.op != Op::kDown) {
+    cursor_.op = static_cast<Op>(static_cast<int>(cursor_.op) + 1);
+  } else if (cursor_.layer + 1 < config_.num_layers) {
+    ++cursor_.layer;
+    cursor_.op = Op::kAttentionNorm;
+  } else {
+    // A chunk in the middle of a prompt ends here: nobody asks for its logits.
+    cursor_.op = logit_rows_.empty() ? Op::kDone : Op::kFinalNorm;
+  }
+}
+
+const Matrix* ForwardPass::MatrixOf(Op op) const {
+  const LlamaLayer& layer = weights_.layers[static_cast<size_t>(cursor_.layer)];
+  switch (op) {
+    case Op::kQuery:
+      return layer.query.get();
+    case Op::kKey:
+      return layer.key.get();
+    case Op::kValue:
+      return layer.value.get();
+    case Op::kOutput:
+      return layer.output.get();
+    case Op::kGate:
+      return layer.gate.get();
+    case Op::kUp:
+      return layer.up.get();
+    case Op::kDown:
+      return layer.down.get();
+    case Op::kLogits:
+      return &weights_.head();
+    default:
+      return nullptr;
+  }
+}
+
+int64_t ForwardPass::Units(Op op) const {
+  if (const Matrix* matrix = MatrixOf(op)) return matrix->rows();
+  const bool final_rows = op == Op::kFinalNorm || op == Op::kFinalPrepare;
+  return final_rows ? static_cast<int64_t>(logit_rows_.size()) : batch_->num_rows();
+}
+
+int64_t ForwardPass::MatMulUnitCost(const Matrix& matrix, int64_t rows) const {
+  // A feature costs its multiply-adds or, where few rows share it, the reading of its weights; a
+  // core does about two of the former in the time of one byte of the latter.
+  const backend::BlockGeometry geometry = backend::GeometryOf(matrix.type());
+  const int64_t row_bytes = matrix.cols() * geometry.bytes / geometry.values;
+  return std::max(rows * matrix.cols(), 2 * row_bytes);
+}
+
+int64_t ForwardPass::UnitCost(Op op) const {
+  if (const Matrix* matrix = MatrixOf(op)) {
+    const bool logits = op == Op::kLogits;
+    return MatMulUnitCost(*matrix,
+                          logits ? static_cast<int64_t>(logit_rows_.size()) : batch_->num_rows());
+  }
+  switch (op) {
+    case Op::kAttention:
+      return 2 * longest_ * config_.q_dim();
+    case Op::kSwiGlu:
+      return int64_t{16} * config_.ffn_dim;  // an exponential is about 16 steps
+    case Op::kDownPrepare:
+      return int64_t{4} * config_.ffn_dim;
+    default:
+      return int64_t{4} * std::max<int64_t>(config_.dim, config_.q_dim());
+  }
+}
+
+absl::Status ForwardPass::RunSlice(Range range) {
+  switch (cursor_.op) {
+    case Op::kEmbed:
+      return backend_.Embed({.batch = batch_, .table = weights_.embedding.get(), .out = residual_},
+                            range);
+    case Op::kAttentionNorm:
+    case Op::kAttentionPrepare:
+    case Op::kQuery:
+    case Op::kKey:
+    case Op::kValue:
+    case Op::kRopeStore:
+    case Op::kAttention:
+    case Op::kOutputPrepare:
+    case Op::kOutput:
+      return RunAttentionOp(range);
+    case Op::kFfnNorm:
+    case Op::kFfnPrepare:
+    case Op::kGate:
+    case Op::kUp:
+    case Op::kSwiGlu:
+    case Op::kDownPrepare:
+    case Op::kDown:
+      return RunFfnOp(range);
+    case Op::kFinalNorm:
+    case Op::kFinalPrepare:
+    case Op::kLogits:
+      return RunFinalOp(range);
+    case Op::kDone:
+      break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ForwardPass::RunAttentionOp(Range range) {
+  const LlamaLayer& layer = weights_.layers[static_cast<size_t>(cursor_.layer)];
+  switch (cursor_.op) {
+    case Op::kAttentionNorm:
+      return Norm(2 * cursor_.layer, range);
+    case Op::kAttentionPrepare:
+      return Prepare(normed_, config_.dim, {layer.query.get(), layer.key.get(), layer.value.get()},
+                     range);
+    case Op::kQuery:
+      return Multiply(query_, /*accumulate=*/false, range);
+    case Op::kKey:
+      return Multiply(key_, /*accumulate=*/false, range);
+    case Op::kValue:
+      return Multiply(value_, /*accumulate=*/false, range);
+    case Op::kRopeStore:
+      return RunRopeStore(range);
+    case Op::kAttention:
+      return RunAttention(range);
+    case Op::kOutputPrepare:
+      return Prepare(attended_, config_.q_dim(), {layer.output.get()}, range);
+    default:
+      return Multiply(residual_, /*accumulate=*/true, range);
+  }
+}
+
+absl::Status ForwardPass::RunFfnOp(Range range) {
+  const LlamaLayer& layer = weights_.layers[static_cast<size_t>(cursor_.layer)];
+  switch (cursor_.op) {
+    case Op::kFfnNorm:
+      return Norm(2 * cursor_.layer + 1, range);
+    case Op::kFfnPrepare:
+      return Prepare(normed_, config_.dim, {layer.gate.get(), layer.up.get()}, range);
+    case Op::kGate:
+      return Multiply(gate_, /*accumulate=*/false, range);
+    case Op::kUp:
+      return Multiply(up_, /*accumulate=*/false, range);
+    case Op::kSwiGlu:
+      return backend_.SwiGlu({.gate = gate_, .up = up_, .dim = config_.ffn_dim, .out = gate_},
+                             range);
+    case Op::kDownPrepare:
+      return Prepare(gate_, config_.ffn_dim, {layer.down.get()}, range);
+    default:
+      return Multiply(residual_, /*accumulate=*/true, range);
+  }
+}
+
+absl::Status ForwardPass::RunFinalOp(Range range) {
+  switch (cursor_.op) {
+    case Op::kFinalNorm:
+      return RunFinalNorm(range);
+    case Op::kFinalPrepare:
+      return Prepare(normed_, config_.dim, {&weights_.head()}, range);
+    default:
+      return Multiply(logits_, /*accumulate=*/false, range);
+  }
+}
+
+absl::Status ForwardPass::Norm(int32_t index, Range range) {
+  return backend_.RmsNorm({.in = residual_,
+                           .weight = weights_.norm(index, config_.dim),
+                           .rows = {},
+                           .dim = config_.dim,
+                           .epsilon = config_.norm_epsilon,
+                           .out = normed_},
+                          range);
+}
+
+absl::Status ForwardPass::RunFinalNorm(Range range) {
+  return backend_.RmsNorm({.in = residual_,
+                           .weight = weights_.norm(2 * config_.num_layers, config_.dim),
+                           .rows = logit_rows_,
+                           .dim = config_.dim,
+                           .epsilon = config_.norm_epsilon,
+                           .out = normed_},
+                          range);
+}
+
+absl::Status ForwardPass::RunRopeStore(Range range) {
+  return backend_.RopeStore({.batch = batch_,
+                             .rope_table = rope_,
+                             .rope_dims = config_.rope.dims,
+                             .q = query_,
+                             .num_q_heads = config_.num_q_heads,
+                             .k = key_,
+                             .v = value_,
+                             .cache = &cache_,
+                             .layer = cursor_.layer},
+                            range);
+}
+
+absl::Status ForwardPass::RunAttention(Range range) {
+  const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim));
+  return backend_.Attention({.batch = batch_,
+                             .q = query_,
+                             .num_q_heads = config_.num_q_heads,
+                             .scale = scale,
+                             .cache = &cache_,
+                             .layer = cursor_.layer,
+                             .out = attended_},
+                            range);
+}
+
+absl::Status ForwardPass::Prepare(const float* in, int64_t cols,
+                                  absl::Span<const Matrix* const> readers, Range range) {
+  // The weights that read one activation may differ in type (a K-quant mix), so in format.
+  FormatSet formats;
+  for (const Matrix* matrix : readers) {
+    formats.Add(backend_.ClassFor(matrix->type()).activation);
+  }
+  for (int i = 0; i < kActivationFormatCount; ++i) {
+    if (!formats.used[i]) continue;
+    absl::Status status = backend_.Prepare(
+        {.in = in, .cols = cols, .format = static_cast<ActivationFormat>(i), .out = prepared_[i]},
+        range);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ForwardPass::Multiply(float* out, bool accumulate, Range range) {
+  const Matrix& matrix = *MatrixOf(cursor_.op);
+  const ActivationFormat format = backend_.ClassFor(matrix.type()).activation;
+  const bool logits = cursor_.op == Op::kLogits;
+  return backend_.MatMul(
+      {.weight = &matrix,
+       .activations = prepared_[static_cast<int>(format)],
+       .num_rows = logits ? static_cast<int64_t>(logit_rows_.size()) : batch_->num_rows(),
+       .out = out,
+       .out_stride = matrix.rows(),
+       .accumulate = accumulate},
+      range);
+}
+
+}  // namespace llmrt::model

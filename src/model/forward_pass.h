@@ -1,0 +1,132 @@
+// One step of the transformer as a resumable cursor. A step runs a ragged batch of rows (tokens of
+// any sequences at any positions) through every layer; Advance does some of it and may return
+// between any two slices, so that a host's frame, a cancelled prompt or a closing engine never
+// waits for a whole step.
+//
+// A slice is a range of units of one op of one layer. Where a step is cut changes no bit: every
+// unit is computed alike however the range around it is chosen.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "backend/backend.h"
+#include "model/llama_config.h"
+#include "model/llama_weights.h"
+#include "model/workspace_layout.h"
+
+namespace llmrt::model {
+
+// The ops of a layer in their order, then those after the last layer.
+enum class Op : uint8_t {
+  kEmbed,
+  kAttentionNorm,
+  kAttentionPrepare,
+  kQuery,
+  kKey,
+  kValue,
+  kRopeStore,
+  kAttention,
+  kOutputPrepare,
+  kOutput,
+  kFfnNorm,
+  kFfnPrepare,
+  kGate,
+  kUp,
+  kSwiGlu,
+  kDownPrepare,
+  kDown,
+  kFinalNorm,
+  kFinalPrepare,
+  kLogits,
+  kDone,
+};
+
+struct Cursor {
+  int32_t layer = 0;
+  Op op = Op::kDone;
+  int64_t unit = 0;  // first one that is not done
+};
+
+class ForwardPass {
+ public:
+  // What Create will allocate, for the plan.
+  static int64_t WorkspaceBytes(const LlamaConfig& config, const formats::ModelFile& file,
+                                const backend::Backend& backend, const StepLimits& limits);
+
+  // Everything referenced must outlive the pass. All memory of all steps is allocated here.
+  static absl::StatusOr<std::unique_ptr<ForwardPass>> Create(const LlamaConfig& config,
+                                                             const LlamaWeights& weights,
+                                                             backend::Backend& backend,
+                                                             backend::KvCache& cache,
+                                                             const StepLimits& limits);
+
+  // Starts a step, within the limits; `logit_rows` are rows of the batch, ascending. Both stay the
+  // caller's and must stay valid until the step is done or abandoned.
+  absl::Status Begin(const backend::Batch& batch, absl::Span<const int32_t> logit_rows);
+
+  // Runs slices of about `slice_cost` (multiply-adds, or bytes of weights halved, whichever is
+  // more) until `stop` says so, at least one. True when the step is done.
+  absl::StatusOr<bool> Advance(int64_t slice_cost, absl::FunctionRef<bool()> stop);
+
+  // Forgets the step. KV that it has written belongs to nobody's tokens and is written over.
+  void Abandon() { cursor_.op = Op::kDone; }
+
+  // After a step is done: logits of the i-th of its logit_rows, [vocab_size], valid until Begin.
+  absl::Span<const float> Logits(int64_t i) const;
+
+  const Cursor& cursor() const { return cursor_; }
+
+ private:
+  ForwardPass(const LlamaConfig& config, const LlamaWeights& weights, backend::Backend& backend,
+              backend::KvCache& cache, const StepLimits& limits);
+  absl::Status Allocate();
+  int64_t Units(Op op) const;
+  int64_t UnitCost(Op op) const;
+  int64_t MatMulUnitCost(const backend::Matrix& matrix, int64_t rows) const;
+  const backend::Matrix* MatrixOf(Op op) const;
+  void NextOp();
+  absl::Status RunSlice(backend::Range range);
+  absl::Status RunAttentionOp(backend::Range range);
+  absl::Status RunFfnOp(backend::Range range);
+  absl::Status RunFinalOp(backend::Range range);
+  absl::Status RunAttention(backend::Range range);
+  absl::Status RunRopeStore(backend::Range range);
+  absl::Status RunFinalNorm(backend::Range range);
+  absl::Status Norm(int32_t index, backend::Range range);
+  absl::Status Prepare(const float* in, int64_t cols,
+                       absl::Span<const backend::Matrix* const> readers, backend::Range range);
+  absl::Status Multiply(float* out, bool accumulate, backend::Range range);
+
+  const LlamaConfig& config_;
+  const LlamaWeights& weights_;
+  backend::Backend& backend_;
+  backend::KvCache& cache_;
+  const StepLimits limits_;
+  std::unique_ptr<backend::Buffer> buffer_;
+  // Parts of buffer_, all float32 and [rows, *] unless said.
+  float* residual_ = nullptr;  // [rows, dim]
+  float* normed_ = nullptr;    // [rows, dim]
+  float* query_ = nullptr;     // [rows, q_dim]
+  float* key_ = nullptr;       // [rows, kv_dim]
+  float* value_ = nullptr;     // [rows, kv_dim]
+  float* attended_ = nullptr;  // [rows, q_dim]
+  float* gate_ = nullptr;      // [rows, ffn_dim]
+  float* up_ = nullptr;        // [rows, ffn_dim]
+  float* logits_ = nullptr;    // [logit_rows, vocab_size]
+  float* rope_ = nullptr;      // [context_length, rope dims]: cos and sin by turns
+  uint8_t* prepared_[kActivationFormatCount] =
+      {};  // by ActivationFormat; null where no weight reads it
+
+  const backend::Batch* batch_ = nullptr;
+  absl::Span<const int32_t> logit_rows_;
+  int64_t longest_ = 0;  // keys that the batch's furthest row attends to
+  Cursor cursor_;
+};
+
+}  // namespace llmrt::model

@@ -1,0 +1,269 @@
+#include "model/llama_weights.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "model/content_hash.h"
+#include "quant/dequantize.h"
+
+namespace llmrt::model {
+namespace {
+
+using backend::Backend;
+using backend::Buffer;
+using backend::Matrix;
+using backend::WeightType;
+using formats::ModelFile;
+using formats::TensorInfo;
+
+// Tensor bytes are read in pieces of about this size: long enough for the disk, short enough that a
+// cancelled load ends soon.
+constexpr int64_t kPieceBytes = 1 << 20;
+
+constexpr char kEmbedding[] = "token_embd.weight";
+constexpr char kOutput[] = "output.weight";
+constexpr char kFinalNorm[] = "output_norm.weight";
+constexpr char kRopeDivisors[] = "rope_freqs.weight";
+
+struct MatrixSlot {
+  const char* part;
+  std::unique_ptr<Matrix> LlamaLayer::*matrix;
+  int64_t rows;
+  int64_t cols;
+};
+
+// The matrices of a layer in the order of their use, which is the order they are read in.
+std::vector<MatrixSlot> LayerSlots(const LlamaConfig& config) {
+  const int64_t dim = config.dim, ffn = config.ffn_dim;
+  return {{"attn_q", &LlamaLayer::query, config.q_dim(), dim},
+          {"attn_k", &LlamaLayer::key, config.kv_dim(), dim},
+          {"attn_v", &LlamaLayer::value, config.kv_dim(), dim},
+          {"attn_output", &LlamaLayer::output, dim, config.q_dim()},
+          {"ffn_gate", &LlamaLayer::gate, ffn, dim},
+          {"ffn_up", &LlamaLayer::up, ffn, dim},
+          {"ffn_down", &LlamaLayer::down, dim, ffn}};
+}
+
+absl::StatusOr<const TensorInfo*> Find(const ModelFile& file, std::string_view name, int64_t rows,
+                                       int64_t cols) {
+  const TensorInfo* tensor = file.FindTensor(name);
+  if (tensor == nullptr) {
+    return absl::DataLossError(
+        absl::StrCat("the file has no tensor ", name, "; it is incomplete or not a llama model"));
+  }
+  if (tensor->rows() != rows || tensor->cols() != cols) {
+    return absl::DataLossError(absl::StrCat("tensor ", name, " is ", tensor->cols(), " x ",
+                                            tensor->rows(), "; the model's dimensions ask for ",
+                                            cols, " x ", rows));
+  }
+  return tensor;
+}
+
+// A vector of `count` values in any type, as float32.
+absl::Status ReadVector(const ModelFile& file, const TensorInfo& tensor, absl::Span<float> out) {
+  std::vector<uint8_t> bytes(static_cast<size_t>(tensor.bytes));
+  absl::Status status = file.ReadTensor(tensor, 0, absl::MakeSpan(bytes));
+  if (!status.ok()) return status;
+  return quant::DequantizeRow(tensor.type, bytes, out);
+}
+
+// Adds up what the checks have seen.
+class TensorCensus {
+ public:
+  TensorCensus(const ModelFile& file, const Backend& backend) : file_(file), backend_(backend) {}
+
+  void AddMatrix(const std::string& name, int64_t rows, int64_t cols) {
+    if (const TensorInfo* tensor = Add(name, rows, cols)) {
+      bytes_ += backend_.MatrixBytes(tensor->type, rows, cols);
+    }
+  }
+  void AddVector(const std::string& name, int64_t count) { Add(name, 1, count); }
+
+  absl::StatusOr<int64_t> Finish() {
+    if (!status_.ok()) return status_;
+    for (const TensorInfo& tensor : file_.tensors()) {
+      if (seen_.contains(tensor.name)) continue;
+      return absl::UnimplementedError(
+          absl::StrCat("tensor ", tensor.name,
+                       " belongs to a variant of the llama architecture that is not supported"));
+    }
+    return bytes_;
+  }
+
+ private:
+  const TensorInfo* Add(const std::string& name, int64_t rows, int64_t cols) {
+    if (!status_.ok()) return nullptr;
+    absl::StatusOr<const TensorInfo*> tensor = Find(file_, name, rows, cols);
+    if (!tensor.ok()) {
+      status_ = tensor.status();
+      return nullptr;
+    }
+    seen_.insert((*tensor)->name);
+    return *tensor;
+  }
+
+  const ModelFile& file_;
+  const Backend& backend_;
+  absl::flat_hash_set<std::string_view> seen_;
+  int64_t bytes_ = 0;
+  absl::Status status_;
+};
+
+// Reads tensors one after the other, hashing and reporting as it goes.
+class WeightReader {
+ public:
+  WeightReader(const ModelFile& file, Backend& backend, const LoadProgress& progress)
+      : file_(file), backend_(backend), progress_(progress) {}
+
+  absl::StatusOr<std::unique_ptr<Matrix>> Load(std::string_view name, int64_t rows, int64_t cols) {
+    absl::StatusOr<const TensorInfo*> tensor = Find(file_, name, rows, cols);
+    if (!tensor.ok()) return tensor.status();
+    absl::StatusOr<std::unique_ptr<Matrix>> matrix =
+        backend_.CreateMatrix((*tensor)->type, rows, cols);
+    if (!matrix.ok()) return matrix.status();
+    const int64_t row_bytes = (*tensor)->bytes / rows;
+    const int64_t rows_a_piece =
+        std::max<int64_t>(1, kPieceBytes / std::max<int64_t>(1, row_bytes));
+    for (int64_t row = 0; row < rows; row += rows_a_piece) {
+      const int64_t count = std::min(rows_a_piece, rows - row);
+      piece_.resize(static_cast<size_t>(count * row_bytes));
+      absl::Status status = file_.ReadTensor(**tensor, row * row_bytes, absl::MakeSpan(piece_));
+      if (status.ok()) status = backend_.WriteRows(**matrix, row, piece_);
+      if (status.ok()) status = Report();
+      if (!status.ok()) return status;
+    }
+    return matrix;
+  }
+
+  absl::Status LoadNorm(std::string_view name, int32_t dim, int64_t index, Buffer& norms) {
+    absl::StatusOr<const TensorInfo*> tensor = Find(file_, name, 1, dim);
+    if (!tensor.ok()) return tensor.status();
+    piece_.resize(static_cast<size_t>((*tensor)->bytes));
+    absl::Status status = file_.ReadTensor(**tensor, 0, absl::MakeSpan(piece_));
+    if (!status.ok()) return status;
+    std::vector<float> values(static_cast<size_t>(dim));
+    status = quant::DequantizeRow((*tensor)->type, piece_, absl::MakeSpan(values));
+    if (!status.ok()) return status;
+    const int64_t bytes = int64_t{dim} * 4;
+    status = backend_.Upload(
+        norms, index * bytes,
+        {reinterpret_cast<const uint8_t*>(values.data()), static_cast<size_t>(bytes)});
+    return status.ok() ? Report() : status;
+  }
+
+  uint64_t hash() const { return hash_.Value(); }
+
+ private:
+  absl::Status Report() {
+    hash_.Add(piece_);
+    done_ += static_cast<int64_t>(piece_.size());
+    if (progress_ && !progress_(done_)) return absl::CancelledError("the load was cancelled");
+    return absl::OkStatus();
+  }
+
+  const ModelFile& file_;
+  Backend& backend_;
+  const LoadProgress& progress_;
+  std::vector<uint8_t> piece_;
+  ContentHash hash_;
+  int64_t done_ = 0;
+};
+
+int64_t NormsBytes(const LlamaConfig& config) {
+  return (int64_t{2} * config.num_layers + 1) * config.dim * 4;
+}
+
+absl::Status LoadLayer(const LlamaConfig& config, int32_t index, WeightReader& reader,
+                       LlamaWeights& weights) {
+  LlamaLayer& layer = weights.layers[static_cast<size_t>(index)];
+  for (const MatrixSlot& slot : LayerSlots(config)) {
+    absl::StatusOr<std::unique_ptr<Matrix>> matrix =
+        reader.Load(LayerTensorName(index, slot.part), slot.rows, slot.cols);
+    if (!matrix.ok()) return matrix.status();
+    layer.*slot.matrix = *std::move(matrix);
+  }
+  absl::Status status = reader.LoadNorm(LayerTensorName(index, "attn_norm"), config.dim,
+                                        int64_t{2} * index, *weights.norms);
+  if (!status.ok()) return status;
+  return reader.LoadNorm(LayerTensorName(index, "ffn_norm"), config.dim, int64_t{2} * index + 1,
+                         *weights.norms);
+}
+
+}  // namespace
+
+absl::StatusOr<int64_t> CheckTensors(const ModelFile& file, const LlamaConfig& config,
+                                     const Backend& backend) {
+  TensorCensus census(file, backend);
+  census.AddMatrix(kEmbedding, config.vocab_size, config.dim);
+  if (!config.tied_embeddings) census.AddMatrix(kOutput, config.vocab_size, config.dim);
+  for (int32_t layer = 0; layer < config.num_layers; ++layer) {
+    for (const MatrixSlot& slot : LayerSlots(config)) {
+      census.AddMatrix(LayerTensorName(layer, slot.part), slot.rows, slot.cols);
+    }
+    census.AddVector(LayerTensorName(layer, "attn_norm"), config.dim);
+    census.AddVector(LayerTensorName(layer, "ffn_norm"), config.dim);
+  }
+  census.AddVector(kFinalNorm, config.dim);
+  if (file.FindTensor(kRopeDivisors) != nullptr) {
+    census.AddVector(kRopeDivisors, config.rope.dims / 2);
+  }
+  absl::StatusOr<int64_t> bytes = census.Finish();
+  if (!bytes.ok()) return bytes.status();
+  return *bytes + NormsBytes(config);
+}
+
+int64_t BytesToRead(const ModelFile& file) {
+  int64_t bytes = 0;
+  for (const TensorInfo& tensor : file.tensors()) bytes += tensor.bytes;
+  return bytes;
+}
+
+absl::StatusOr<LlamaWeights> LoadWeights(const ModelFile& file, const LlamaConfig& config,
+                                         Backend& backend, const LoadProgress& progress) {
+  LlamaWeights weights;
+  weights.layers.resize(static_cast<size_t>(config.num_layers));
+  WeightReader reader(file, backend, progress);
+  absl::StatusOr<std::unique_ptr<Buffer>> norms =
+      backend.CreateBuffer(NormsBytes(config), memory::Tag::kWeights);
+  if (!norms.ok()) return norms.status();
+  weights.norms = *std::move(norms);
+  absl::StatusOr<std::unique_ptr<Matrix>> embedding =
+      reader.Load(kEmbedding, config.vocab_size, config.dim);
+  if (!embedding.ok()) return embedding.status();
+  weights.embedding = *std::move(embedding);
+  for (int32_t layer = 0; layer < config.num_layers; ++layer) {
+    absl::Status status = LoadLayer(config, layer, reader, weights);
+    if (!status.ok()) return status;
+  }
+  absl::Status status =
+      reader.LoadNorm(kFinalNorm, config.dim, int64_t{2} * config.num_layers, *weights.norms);
+  if (!status.ok()) return status;
+  if (!config.tied_embeddings) {
+    absl::StatusOr<std::unique_ptr<Matrix>> output =
+        reader.Load(kOutput, config.vocab_size, config.dim);
+    if (!output.ok()) return output.status();
+    weights.output = *std::move(output);
+  }
+  weights.content_hash = reader.hash();
+  return weights;
+}
+
+absl::StatusOr<std::vector<float>> ReadRopeDivisors(const ModelFile& file) {
+  std::vector<float> divisors;
+  const TensorInfo* tensor = file.FindTensor(kRopeDivisors);
+  if (tensor == nullptr) return divisors;
+  divisors.resize(static_cast<size_t>(tensor->cols()));
+  absl::Status status = ReadVector(file, *tensor, absl::MakeSpan(divisors));
+  if (!status.ok()) return status;
+  for (const float divisor : divisors) {
+    if (!(divisor > 0)) {
+      return absl::DataLossError(
+          absl::StrCat(kRopeDivisors, " holds ", divisor, "; every divisor must be above 0"));
+    }
+  }
+  return divisors;
+}
+
+}  // namespace llmrt::model

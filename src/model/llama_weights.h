@@ -1,0 +1,62 @@
+// The weights of a llama-architecture model on a backend, and the way they get there: which tensors
+// must be in the file with which shapes, what they will cost, and reading them in pieces.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backend/backend.h"
+#include "formats/model_file.h"
+#include "model/llama_config.h"
+
+namespace llmrt::model {
+
+struct LlamaLayer {
+  std::unique_ptr<backend::Matrix> query;   // [q_dim, dim]
+  std::unique_ptr<backend::Matrix> key;     // [kv_dim, dim]
+  std::unique_ptr<backend::Matrix> value;   // [kv_dim, dim]
+  std::unique_ptr<backend::Matrix> output;  // [dim, q_dim]
+  std::unique_ptr<backend::Matrix> gate;    // [ffn_dim, dim]
+  std::unique_ptr<backend::Matrix> up;      // [ffn_dim, dim]
+  std::unique_ptr<backend::Matrix> down;    // [dim, ffn_dim]
+};
+
+struct LlamaWeights {
+  std::unique_ptr<backend::Matrix> embedding;  // [vocab_size, dim]
+  std::unique_ptr<backend::Matrix> output;     // [vocab_size, dim]; null: the embedding is used
+  std::vector<LlamaLayer> layers;
+  // Norm weights, float32 [2 * num_layers + 1][dim]: attention and feed-forward of each layer, then
+  // the final one.
+  std::unique_ptr<backend::Buffer> norms;
+  uint64_t content_hash = 0;  // of all tensor bytes, in the order they were read
+
+  const backend::Matrix& head() const { return output ? *output : *embedding; }
+  const float* norm(int32_t index, int32_t dim) const {
+    return reinterpret_cast<const float*>(norms->data()) + int64_t{index} * dim;
+  }
+};
+
+// Checks that the file holds every tensor of the model in its shape, and no other, and says what
+// they take on `backend`. Reads no weights.
+absl::StatusOr<int64_t> CheckTensors(const formats::ModelFile& file, const LlamaConfig& config,
+                                     const backend::Backend& backend);
+
+// Told the bytes read so far; false ends the load with CANCELLED.
+using LoadProgress = std::function<bool(int64_t bytes_done)>;
+
+// Bytes that LoadWeights will read: the progress' whole.
+int64_t BytesToRead(const formats::ModelFile& file);
+
+// After CheckTensors. Allocates and fills.
+absl::StatusOr<LlamaWeights> LoadWeights(const formats::ModelFile& file, const LlamaConfig& config,
+                                         backend::Backend& backend, const LoadProgress& progress);
+
+// The divisors of rope frequencies, which some files carry as a tensor; empty where there is none.
+absl::StatusOr<std::vector<float>> ReadRopeDivisors(const formats::ModelFile& file);
+
+}  // namespace llmrt::model

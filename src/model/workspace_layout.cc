@@ -1,0 +1,37 @@
+#include "model/workspace_layout.h"
+
+#include <algorithm>
+
+#include "memory/large_buffer.h"
+
+namespace llmrt::model {
+
+WorkspaceLayout LayOutWorkspace(const LlamaConfig& config, const FormatSet& formats,
+                                const StepLimits& limits) {
+  WorkspaceLayout layout;
+  const auto place = [&layout](int64_t bytes) {
+    const int64_t offset = layout.total;
+    layout.total += (bytes + memory::kAlignment - 1) / memory::kAlignment * memory::kAlignment;
+    return offset;
+  };
+  constexpr int64_t kFloat = sizeof(float);
+  layout.residual = place(limits.rows * config.dim * kFloat);
+  layout.normed = place(limits.rows * config.dim * kFloat);
+  layout.query = place(limits.rows * config.q_dim() * kFloat);
+  layout.key = place(limits.rows * config.kv_dim() * kFloat);
+  layout.value = place(limits.rows * config.kv_dim() * kFloat);
+  layout.attended = place(limits.rows * config.q_dim() * kFloat);
+  layout.gate = place(limits.rows * config.ffn_dim * kFloat);
+  layout.up = place(limits.rows * config.ffn_dim * kFloat);
+  layout.logits = place(limits.logit_rows * config.vocab_size * kFloat);
+  layout.rope = place(limits.context_length * config.rope.dims * kFloat);
+  const int64_t widest = std::max({int64_t{config.dim}, config.q_dim(), int64_t{config.ffn_dim}});
+  for (int i = 0; i < kActivationFormatCount; ++i) {
+    const auto format = static_cast<backend::ActivationFormat>(i);
+    layout.prepared[i] =
+        formats.used[i] ? place(limits.rows * backend::ActivationRowBytes(format, widest)) : -1;
+  }
+  return layout;
+}
+
+}  // namespace llmrt::model
