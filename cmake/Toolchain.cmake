@@ -40,6 +40,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 # NUMERICS: a compiler that fuses a*b+c on its own would give each instruction set its own bits.
 add_compile_options(-ffp-contract=off)
+# sqrt and its like become one instruction instead of a call into libm that could set errno.
+add_compile_options(-fno-math-errno)
 
 if(LLMRT_SANITIZE)
   set(CMAKE_C_FLAGS_RELEASE "-O1 -g1")
