@@ -1,0 +1,52 @@
+"""Word lists that are no facts of the village: names of players, loot, and things that nobody there knows."""
+
+import random
+
+PLAYER_NAMES = (
+    "Rowan", "Kara", "Finn", "Lena", "Bram", "Iris", "Otto", "Nora", "Hugo", "Ayla", "Jonas", "Petra", "Leif", "Maren",
+    "Anton", "Sigrid", "Theo", "Wanda", "Ravi", "Yuna", "Kofi", "Amara", "Dmitri", "Lucia", "Pablo", "Freya", "Gunnar",
+    "Selim", "Tara", "Viktor", "Zoe", "Quinn", "Edda", "Milo", "Nadia", "Oskar", "Paula", "Rufus", "Silas", "Thora",
+    "Alex", "Sam", "Robin", "Max", "Anna", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hans", "Ida", "Jack",
+    "Kim", "Lukas", "Maria", "Nick", "Olga", "Peter", "Rosa", "Simon", "Tom", "Ursula", "Vera", "Will", "John", "Mary",
+)  # fmt: skip
+
+JUNK = (
+    "wolf pelt", "old ring", "rusty sword", "silver spoon", "gold tooth", "fox fur", "broken clock", "silver cup",
+    "bear skin", "old coins", "glass bead", "bone flute", "strange stone", "deer antlers", "old book", "amber necklace",
+    "goblin ear", "ruby", "emerald", "pearl", "gemstone", "carpet", "candlestick", "old helmet", "leather belt",
+)  # fmt: skip
+
+ODD_THINGS = (
+    "computer", "telephone", "internet", "spaceship", "pizza", "football", "dragon egg", "time machine", "president",
+    "movie", "train", "airplane", "car", "television", "quantum physics", "capital of France", "Paris", "London", "Berlin",
+    "Tokyo", "the moon landing", "chocolate", "coffee", "bicycle", "camera", "guitar", "piano", "unicorn", "mermaid",
+    "stock market", "bank account", "password", "email", "robot", "laser", "submarine", "helicopter", "phone number",
+    "mathematics", "square root", "algebra", "chemistry", "electricity", "light bulb", "battery", "video game", "website",
+    "software", "operating system", "keyboard", "printer", "credit card", "passport", "airport", "hotel", "cinema",
+    "volcano", "dinosaur", "penguin", "elephant", "banana", "pineapple", "spaghetti", "hamburger", "Napoleon",
+    "Julius Caesar", "Einstein", "Shakespeare", "the Roman Empire", "America", "China", "Australia", "Mars", "Jupiter",
+    "black hole", "atom", "vaccine", "taxi", "bus", "subway", "newspaper", "election", "parliament", "emperor of the east",
+    "crystal of eternity", "sword of destiny", "dragon", "golden crown", "flying carpet", "philosopher's stone",
+    "city of gold", "giant", "troll king", "vampire", "zombie", "necromancer", "lost temple", "desert", "ocean", "pyramid",
+    "tax form", "insurance", "lawyer", "microwave", "refrigerator", "washing machine", "headphones", "rocket", "satellite",
+    "programming language", "basketball", "tennis", "world cup", "tower of Babel", "meaning of life", "Christmas tree",
+)  # fmt: skip
+
+_ONSETS = ("b", "br", "d", "dr", "f", "g", "gr", "h", "k", "kr", "l", "m", "n", "p", "qu", "r", "s", "sk", "st", "t",
+           "th", "v", "w", "x", "z", "zh")  # fmt: skip
+_VOWELS = ("a", "e", "i", "o", "u", "ai", "ee", "oo", "ou", "y")
+_CODAS = ("", "", "l", "n", "r", "s", "x", "th", "nd", "rk", "m", "sh", "zz")
+
+
+def made_up_word(rng: random.Random) -> str:
+    """Two or three syllables of nonsense: stands for every word that training text never holds."""
+    parts = [rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(rng.randint(1, 2))]
+    return "".join(parts) + rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS)
+
+
+def odd_thing(rng: random.Random) -> str:
+    return made_up_word(rng) if rng.random() < 0.35 else rng.choice(ODD_THINGS)
+
+
+def player_name(rng: random.Random) -> str:
+    return made_up_word(rng).capitalize() if rng.random() < 0.35 else rng.choice(PLAYER_NAMES)
