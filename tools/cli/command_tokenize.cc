@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "commands.h"
@@ -15,17 +16,30 @@
 namespace llmrt::cli {
 namespace {
 
+Outcome Detokenize(llmrt_model* model, const std::vector<int32_t>& tokens, std::string* bytes) {
+  return GetText(
+      [&](char* buffer, int64_t capacity, int64_t* length) {
+        return llmrt_model_detokenize(model, tokens.data(), static_cast<int64_t>(tokens.size()),
+                                      buffer, capacity, length);
+      },
+      bytes);
+}
+
+// A line a token. A token's bytes are what it adds to the one before it, because the first token of
+// a text may lose the blank that its vocabulary implies.
 Outcome PrintPieces(llmrt_model* model, const std::vector<int32_t>& tokens) {
   std::vector<std::vector<std::string>> rows;
-  for (const int32_t token : tokens) {
-    std::string piece;
-    LLMRT_CLI_TRY(GetText(
-        [model, token](char* buffer, int64_t capacity, int64_t* length) {
-          return llmrt_model_detokenize(model, &token, 1, buffer, capacity, length);
-        },
-        &piece));
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    std::vector<int32_t> pair;
+    if (i > 0) pair.push_back(tokens[i - 1]);
+    std::string before;
+    std::string both;
+    LLMRT_CLI_TRY(Detokenize(model, pair, &before));
+    pair.push_back(tokens[i]);
+    LLMRT_CLI_TRY(Detokenize(model, pair, &both));
     constexpr size_t kPieceBytesMax = 80;
-    rows.push_back({std::to_string(token), Quoted(piece, kPieceBytesMax)});
+    const std::string_view piece = std::string_view(both).substr(before.size());
+    rows.push_back({std::to_string(tokens[i]), Quoted(piece, kPieceBytesMax)});
   }
   return Print(FormatTable(rows, {true, false}));
 }

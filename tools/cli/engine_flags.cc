@@ -11,6 +11,14 @@ Outcome FlagOutcome(llmrt_status status, std::string_view flag) {
   return status == LLMRT_STATUS_OUT_OF_RANGE ? WrongUsage(message) : Failed(message);
 }
 
+// "auto", "cpu", "cuda" or "cuda:N": the words that --device takes on any machine.
+bool IsDeviceName(const std::string& name) {
+  if (name == "auto" || name == "cpu" || name == "cuda") return true;
+  constexpr std::string_view kPrefix = "cuda:";
+  return name.starts_with(kPrefix) && name.size() > kPrefix.size() &&
+         name.find_first_not_of("0123456789", kPrefix.size()) == std::string::npos;
+}
+
 }  // namespace
 
 Outcome SetInteger(llmrt_options* options, llmrt_option key, std::string_view flag,
@@ -46,6 +54,9 @@ void EngineFlags::AddTo(Arguments* arguments) {
 }
 
 Outcome EngineFlags::MakeOptions(Options* options) const {
+  if (device_ && !IsDeviceName(*device_)) {
+    return WrongUsage("--device is auto, cpu or cuda:N, not '" + *device_ + "'");
+  }
   LLMRT_CLI_TRY(CreateOptions(LLMRT_OPTIONS_ENGINE, options));
   llmrt_options* const set = options->get();
   LLMRT_CLI_TRY(SetText(set, LLMRT_ENGINE_DEVICE, "--device", device_));

@@ -1,0 +1,167 @@
+"""llmrt run: the JSON fields, the stream, what ends it, and that its bits depend on nothing but the request."""
+
+import math
+import os
+import signal
+import subprocess
+
+import program
+from program import FAILED, ProgramTest, any_model
+
+PROMPT = 'Once upon a time'
+
+
+class RunTest(ProgramTest):
+
+    def test_json_has_the_fields_of_the_contract(self):
+        run = self.json_of('run', any_model(), '-p', PROMPT, '-n', '8', '--ignore-eos')
+        self.assertIsInstance(run['text'], str)
+        for field in ('prompt_tokens', 'tokens'):
+            self.assertTrue(run[field] and all(isinstance(token, int) for token in run[field]), field)
+        self.assertEqual(len(run['tokens']), 8)
+        self.assertEqual(run['finish_reason'], 'max_tokens')
+        for field in ('ttft_ms', 'tpot_ms'):
+            self.assertIsInstance(run[field], float)
+            self.assertGreater(run[field], 0)
+        self.assertEqual((run['drafted'], run['accepted']), (0, 0))
+        self.assertIsInstance(run['seed'], int)
+        self.assertGreater(len(run['fingerprint']), 10)
+
+    def test_times_that_did_not_happen_are_null(self):
+        run = self.json_of('run', any_model(), '-p', PROMPT, '-n', '1', '--ignore-eos')
+        self.assertEqual(len(run['tokens']), 1)
+        self.assertIsNone(run['tpot_ms'])
+        self.assertIsNotNone(run['ttft_ms'])
+
+    def test_no_tokens_asked_for_gives_none(self):
+        run = self.json_of('run', any_model(), '-p', PROMPT, '-n', '0')
+        self.assertEqual((run['text'], run['tokens'], run['finish_reason']), ('', [], 'max_tokens'))
+
+    def test_streamed_text_equals_the_json_text(self):
+        arguments = ('run', any_model(), '-p', PROMPT, '-n', '60', '--temp', '0.9', '--seed', '5')
+        self.assertEqual(self.succeed(*arguments).decode('utf-8'), self.json_of(*arguments)['text'])
+
+    def test_prompt_tokens_are_those_of_tokenize(self):
+        run = self.json_of('run', any_model(), '-p', PROMPT, '-n', '1')
+        self.assertEqual(run['prompt_tokens'], self.json_of('tokenize', any_model(), '--text', PROMPT)['tokens'])
+
+    def test_greedy_is_the_default_and_repeats(self):
+        first = self.json_of('run', any_model(), '-p', PROMPT, '-n', '24')
+        again = self.json_of('run', any_model(), '-p', PROMPT, '-n', '24', '--temp', '0', '--draft', 'none')
+        self.assertEqual(first['tokens'], again['tokens'])
+
+    def test_threads_and_tier_do_not_change_a_token(self):
+        arguments = ('run', any_model(), '-p', PROMPT, '-n', '32', '--temp', '0.8', '--seed', '11', '--ignore-eos')
+        tokens = self.json_of(*arguments)['tokens']
+        for flags in (('--threads', '1'), ('--threads', '3'), ('--tier', 'portable')):
+            self.assertEqual(self.json_of(*arguments, *flags)['tokens'], tokens, flags)
+
+    def test_a_seed_repeats_a_draw_and_another_changes_it(self):
+        arguments = ('run', any_model(), '-p', PROMPT, '-n', '40', '--temp', '1.5', '--ignore-eos')
+        one = self.json_of(*arguments, '--seed', '1')
+        self.assertEqual(one['seed'], 1)
+        self.assertEqual(self.json_of(*arguments, '--seed', '1')['tokens'], one['tokens'])
+        self.assertNotEqual(self.json_of(*arguments, '--seed', '2')['tokens'], one['tokens'])
+
+    def test_a_drawn_seed_is_reported_and_repeats(self):
+        arguments = ('run', any_model(), '-p', PROMPT, '-n', '24', '--temp', '1.2')
+        drawn = self.json_of(*arguments)
+        self.assertEqual(self.json_of(*arguments, f'--seed={drawn["seed"]}')['tokens'], drawn['tokens'])
+
+    def test_filters_that_leave_one_token_are_greedy(self):
+        greedy = self.json_of('run', any_model(), '-p', PROMPT, '-n', '16')['tokens']
+        for flags in (('--top-k', '1'), ('--min-p', '1'), ('--top-p', '0')):
+            drawn = self.json_of('run', any_model(), '-p', PROMPT, '-n', '16', '--temp', '1', '--seed', '3', *flags)
+            self.assertEqual(drawn['tokens'], greedy, flags)
+
+    def test_stop_strings_end_the_text_before_them(self):
+        whole = self.json_of('run', any_model(), '-p', PROMPT, '-n', '40', '--ignore-eos')['text']
+        stop = whole[len(whole) // 2:len(whole) // 2 + 3]
+        run = self.json_of('run', any_model(), '-p', PROMPT, '-n', '40', '--ignore-eos', '--stop', 'no such text',
+                           '--stop', stop)
+        self.assertEqual(run['finish_reason'], 'stop_string')
+        self.assertEqual(run['text'], whole[:whole.index(stop)])
+
+    def test_logprobs_are_those_of_the_tokens(self):
+        run = self.json_of('run', any_model(), '-p', PROMPT, '-n', '12', '--logprobs')
+        self.assertEqual(len(run['logprobs']), len(run['tokens']))
+        self.assertTrue(all(value <= 0 for value in run['logprobs']))
+        self.assertTrue(any(value < 0 for value in run['logprobs']))
+        self.assertNotIn('logprobs', self.json_of('run', any_model(), '-p', PROMPT, '-n', '2'))
+
+    def test_a_full_context_ends_the_stream(self):
+        model = program.shared_model('tinystories-1.4M-q8_0.gguf')
+        run = self.json_of('run', model, '-p', PROMPT, '--ignore-eos')
+        self.assertEqual(run['finish_reason'], 'context_full')
+        # The last token is drawn and shown but needs no place of its own.
+        self.assertIn(len(run['prompt_tokens']) + len(run['tokens']), (256, 257))
+
+    def test_an_empty_prompt_starts_from_bos(self):
+        run = self.json_of('run', program.shared_model('tinystories-1.4M-q8_0.gguf'), '-p', '', '-n', '4')
+        self.assertEqual(run['prompt_tokens'], [1])
+        self.assertEqual(len(run['tokens']), 4)
+
+    def test_a_prompt_that_looks_like_a_flag(self):
+        run = self.json_of('run', any_model(), '-p', '--help', '-n', '1')
+        self.assertGreater(len(run['prompt_tokens']), 1)
+
+    def test_reference_numerics_give_the_golden_tokens(self):
+        for name in ('stories260K-f32', 'tinystories-1.4M-f16', 'tinystories-1.4M-q8_0'):
+            result = program.golden(name)[0]
+            run = self.json_of('run', program.shared_model(f'{name}.gguf'), '-p', result['prompt'], '-n', '64',
+                               '--numerics', 'reference', '--kv-type', 'f32', '--ignore-eos')
+            self.assertEqual(run['prompt_tokens'], result['prompt_tokens'])
+            self.assertEqual(run['tokens'], result['greedy_tokens'][:64], name)
+
+
+class InterruptTest(ProgramTest):
+
+    def start(self, *flags):
+        """A run that takes as long as the context allows, stopped once its first text is there."""
+        model = program.shared_model('tinystories-3.8M-f16.gguf')
+        process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [program.BINARY, 'run', model, '-p', PROMPT, '--ignore-eos', '--numerics', 'reference', '--threads', '1',
+             *flags],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_control_c_prints_what_there_is_and_fails(self):
+        process = self.start()
+        first = os.read(process.stdout.fileno(), 1)
+        process.send_signal(signal.SIGINT)
+        rest, message = process.communicate(timeout=60)
+        text = (first + rest).decode('utf-8')
+        self.assertGreater(len(text), 0)
+        if process.returncode == program.DONE:
+            self.skipTest('the machine was faster than the signal')
+        self.assertEqual(process.returncode, FAILED)
+        self.assertRegex(message.decode(), r'^llmrt: interrupted after \d+ tokens\n$')
+        whole = self.json_of('run', program.shared_model('tinystories-3.8M-f16.gguf'), '-p', PROMPT, '--ignore-eos',
+                             '--numerics', 'reference')['text']
+        self.assertTrue(whole.startswith(text), text)
+        self.assertLess(len(text), len(whole))
+
+
+class GoldenLogprobTest(ProgramTest):
+
+    def test_logprobs_of_reference_numerics_are_the_golden_ones(self):
+        # The golden file has float64 logits rounded to what it prints; float32 sums over 4096 logits of about 10 lose
+        # no more than 4096 * 2^-24 * 10 of the log-sum-exp in the worst order, 0.0025.
+        result = program.golden('tinystories-1.4M-f16')[0]
+        run = self.json_of('run', program.shared_model('tinystories-1.4M-f16.gguf'), '-p', result['prompt'], '-n', '32',
+                           '--numerics', 'reference', '--kv-type', 'f32', '--logprobs', '--ignore-eos')
+        for step in (0, 1, 15, 31):
+            expected = golden_logprob(result, step)
+            self.assertTrue(math.isclose(run['logprobs'][step], expected, abs_tol=2.5e-3), (step, expected))
+
+
+def golden_logprob(result, step):
+    """Log-probability of the greedy token of a step: its logit, the best one, less the log-sum-exp."""
+    logits = next(entry for entry in result['logits'] if entry['step'] == step)
+    return logits['top5'][0][1] - logits['logsumexp']
+
+
+if __name__ == '__main__':
+    program.main()

@@ -1,0 +1,95 @@
+"""Wrong usage: exit status 2 and one line on stderr. Needs no model."""
+
+import program
+from program import DONE, FAILED, WRONG_USAGE, ProgramTest
+
+COMMANDS = ('run', 'chat', 'tokenize', 'inspect', 'plan', 'eval')
+
+
+class UsageTest(ProgramTest):
+
+    def test_without_a_command(self):
+        self.refuse(WRONG_USAGE, says='--help')
+
+    def test_unknown_commands_are_named(self):
+        for name in ('bench', 'load', 'quantize', 'convert', 'synth', 'RUN', '', '--model'):
+            self.refuse(WRONG_USAGE, name, 'model.gguf', says=f"unknown command '{name}'")
+
+    def test_help_lists_the_commands(self):
+        text = self.succeed('--help').decode()
+        for name in COMMANDS:
+            self.assertIn(f'\n  {name} ', text)
+
+    def test_every_command_has_help(self):
+        for name in COMMANDS:
+            text = self.succeed(name, '--help').decode()
+            self.assertTrue(text.startswith(f'usage: llmrt {name} MODEL'), text)
+            self.assertEqual(self.succeed(name, '-h').decode(), text)
+
+    def test_version_names_version_and_build(self):
+        self.assertRegex(self.succeed('--version').decode(), r'^llmrt \d+\.\d+\.\d+ \(.+\)\n$')
+
+    def test_the_model_must_be_given(self):
+        for arguments in (['run', '-p', 'x'], ['chat'], ['tokenize', '--text', 'x'], ['inspect'], ['plan'],
+                          ['eval', '--text', 'x']):
+            self.refuse(WRONG_USAGE, *arguments, says='MODEL is missing')
+
+    def test_unknown_flags_are_named(self):
+        for name in COMMANDS:
+            self.refuse(WRONG_USAGE, name, 'model.gguf', '--no-such-flag', says='unknown flag --no-such-flag')
+
+    def test_too_many_arguments(self):
+        for name in ('run', 'chat', 'tokenize', 'inspect', 'plan'):
+            self.refuse(WRONG_USAGE, name, 'a.gguf', 'b.gguf', says="'b.gguf' is one argument too many")
+
+    def test_required_flags(self):
+        self.refuse(WRONG_USAGE, 'run', 'model.gguf', says='-p is missing')
+        self.refuse(WRONG_USAGE, 'eval', 'model.gguf', says='--text is missing')
+        self.refuse(WRONG_USAGE, 'tokenize', 'model.gguf', says='one of --text and --file')
+        self.refuse(WRONG_USAGE, 'tokenize', 'model.gguf', '--text', 'x', '--file', 'y', says='one of')
+
+    def test_values_that_are_missing_or_surplus(self):
+        self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', says='-p wants a value')
+        self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', '--json=1', says='--json takes no value')
+        self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', '-p', 'y', says='-p is given twice')
+
+    def test_values_that_are_no_numbers(self):
+        for flag, value in (('-n', 'many'), ('-n', '1.5'), ('-n', ''), ('--temp', 'hot'), ('--temp', 'nan'),
+                            ('--temp', '1e999'), ('--top-k', '99999999999999999999'), ('--seed', '0x10'),
+                            ('--threads', '2 '), ('--memory', '1G'), ('--draft-max', 'x')):
+            self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', flag, value, says=flag)
+
+    def test_values_out_of_bounds(self):
+        for flag, value in (('-n', '-2'), ('--temp', '-1'), ('--top-k', '-1'), ('--top-p', '1.5'),
+                            ('--min-p', '-0.1'), ('--threads', '-1'), ('--memory', '-1')):
+            self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', flag, value, says=f'{flag}: ')
+        self.refuse(WRONG_USAGE, 'plan', 'model.gguf', '--sessions', '0', says='--sessions: ')
+        self.refuse(WRONG_USAGE, 'plan', 'model.gguf', '--context', '-1', says='--context: ')
+
+    def test_words_that_no_build_knows(self):
+        for flag in ('--tier', '--kv-type', '--numerics', '--device'):
+            self.refuse(WRONG_USAGE, 'plan', 'model.gguf', flag, 'quantum', says=f'{flag} is ')
+
+    def test_words_that_this_build_lacks_are_failures(self):
+        for flag, value in (('--tier', 'amx'), ('--kv-type', 'int4'), ('--device', 'cuda:0')):
+            self.refuse(FAILED, 'run', 'model.gguf', '-p', 'x', flag, value, says=flag)
+
+    def test_what_is_not_built_yet_says_so(self):
+        for drafter in ('lookup', 'draft.gguf'):
+            self.refuse(FAILED, 'run', 'model.gguf', '-p', 'x', '--draft', drafter,
+                        says='speculation is not built yet')
+        self.refuse(FAILED, 'eval', 'model.gguf', '--text', 'x', '--reference', 'y', says='not built yet')
+
+    def test_flags_of_run_that_go_together(self):
+        self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', '--logprobs', says='--json')
+        self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', '--stop', '', says='--stop')
+
+    def test_help_wins_over_what_follows(self):
+        self.assertEqual(program.llmrt('run', '--help', '--no-such-flag').returncode, DONE)
+
+    def test_two_dashes_end_the_flags(self):
+        self.refuse(FAILED, 'inspect', '--', '--no-such-file', says='no-such-file')
+
+
+if __name__ == '__main__':
+    program.main()
