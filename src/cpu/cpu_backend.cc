@@ -1,0 +1,280 @@
+#include "cpu/cpu_backend.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "cpu/cpu_features.h"
+#include "cpu/read_bandwidth.h"
+#include "numerics/fp_mode.h"
+#include "ops/attention.h"
+#include "ops/batch.h"
+#include "ops/embed.h"
+#include "ops/host_storage.h"
+#include "ops/matmul.h"
+#include "ops/prepare.h"
+#include "ops/rms_norm.h"
+#include "ops/rope_store.h"
+#include "ops/swiglu.h"
+
+namespace llmrt::cpu {
+namespace {
+
+using backend::Range;
+using numerics::ScopedFpMode;
+
+// Values that elementwise work handles in a few microseconds: less is not worth waking a thread
+// for.
+constexpr int64_t kTaskValues = 8192;
+
+// Tasks a thread gets from one matrix product: enough to even out threads that were interrupted.
+constexpr int64_t kMatMulTasksPerThread = 8;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<backend::Backend>> CpuBackend::Create(
+    const KernelTable& kernels, std::string_view tier, const backend::BackendOptions& options) {
+  if (options.memory == nullptr) return absl::InternalError("a CPU backend needs a LargeMemory");
+  if (options.numerics == backend::NumericMode::kReference) {
+    return absl::InternalError("numerics reference is the reference backend's");
+  }
+  std::unique_ptr<CpuBackend> backend(new CpuBackend(kernels, tier, *options.memory));
+  const int32_t threads = options.threads == 0 ? CountUsableCores() : options.threads;
+  absl::StatusOr<std::unique_ptr<ThreadPool>> pool = ThreadPool::Create(threads);
+  if (!pool.ok()) return pool.status();
+  backend->pool_ = *std::move(pool);
+  absl::StatusOr<memory::LargeBuffer> scratch =
+      options.memory->Allocate(threads * kScratchBytes, memory::Tag::kWorkspace);
+  if (!scratch.ok()) return scratch.status();
+  backend->scratch_ = *std::move(scratch);
+  return backend;
+}
+
+std::string CpuBackend::DeviceClass() const { return absl::StrCat("cpu/", tier_); }
+
+backend::NumericClass CpuBackend::ClassFor(backend::WeightType type) const {
+  return backend::ClassOf(type);
+}
+
+double CpuBackend::MeasureReadBandwidth() { return cpu::MeasureReadBandwidth(*pool_); }
+
+int64_t CpuBackend::MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const {
+  return ops::HostMatrix::Bytes(type, rows, cols).value_or(0);
+}
+
+int64_t CpuBackend::KvBlockBytes(const backend::KvShape& shape) const { return shape.BlockBytes(); }
+
+absl::StatusOr<std::unique_ptr<backend::Buffer>> CpuBackend::CreateBuffer(int64_t bytes,
+                                                                          memory::Tag tag) {
+  return ops::HostBuffer::Create(memory_, bytes, tag);
+}
+
+absl::StatusOr<std::unique_ptr<backend::Matrix>> CpuBackend::CreateMatrix(backend::WeightType type,
+                                                                          int64_t rows,
+                                                                          int64_t cols) {
+  return ops::HostMatrix::Create(memory_, type, rows, cols);
+}
+
+absl::Status CpuBackend::WriteRows(backend::Matrix& matrix, int64_t first_row,
+                                   absl::Span<const uint8_t> bytes) {
+  return static_cast<ops::HostMatrix&>(matrix).WriteRows(first_row, bytes);
+}
+
+absl::Status CpuBackend::Upload(backend::Buffer& buffer, int64_t offset,
+                                absl::Span<const uint8_t> bytes) {
+  return ops::UploadToHost(buffer, offset, bytes);
+}
+
+absl::Status CpuBackend::Download(const backend::Buffer& buffer, int64_t offset,
+                                  absl::Span<uint8_t> out) {
+  return ops::DownloadFromHost(buffer, offset, out);
+}
+
+absl::StatusOr<std::unique_ptr<backend::KvCache>> CpuBackend::CreateKvCache(
+    const backend::KvShape& shape, int64_t num_blocks) {
+  if (shape.head_dim > kHeadDimMax) {
+    return absl::UnimplementedError(absl::StrCat("head dimension ", shape.head_dim,
+                                                 "; the CPU kernels go up to ", kHeadDimMax));
+  }
+  return ops::HostKvCache::Create(memory_, shape, num_blocks);
+}
+
+absl::Status CpuBackend::CopyKvBlocks(backend::KvCache& cache,
+                                      absl::Span<const backend::BlockCopy> copies) {
+  return static_cast<ops::HostKvCache&>(cache).CopyBlocks(copies);
+}
+
+absl::Status CpuBackend::ReadKvBlock(const backend::KvCache& cache, int32_t block,
+                                     absl::Span<uint8_t> out) {
+  return static_cast<const ops::HostKvCache&>(cache).ReadBlock(block, out);
+}
+
+absl::Status CpuBackend::BeginStep(const backend::Batch& batch) { return ops::CheckBatch(batch); }
+
+absl::Status CpuBackend::EndStep() { return absl::OkStatus(); }
+
+template <typename Fn>
+absl::Status CpuBackend::ForEach(int64_t count, int64_t values_each, Fn fn) {
+  const int64_t each = std::max<int64_t>(1, kTaskValues / std::max<int64_t>(1, values_each));
+  const int64_t num_tasks = (count + each - 1) / each;
+  return pool_->Run(num_tasks, [&](int64_t task, int32_t) {
+    const int64_t end = std::min(count, (task + 1) * each);
+    for (int64_t i = task * each; i < end; ++i) fn(i);
+  });
+}
+
+absl::Status CpuBackend::Embed(const backend::EmbedParams& params, Range rows) {
+  if (absl::Status status = ops::CheckEmbed(params, rows); !status.ok()) return status;
+  ScopedFpMode fp_mode;
+  const auto& table = static_cast<const ops::HostMatrix&>(*params.table);
+  return ForEach(rows.size(), table.cols(), [&](int64_t i) {
+    const int64_t row = rows.begin + i;
+    table.DequantizeRow(params.batch->tokens[row], params.out + row * table.cols());
+  });
+}
+
+absl::Status CpuBackend::RmsNorm(const backend::RmsNormParams& params, Range rows) {
+  if (absl::Status status = ops::CheckRmsNorm(params, rows); !status.ok()) return status;
+  ScopedFpMode fp_mode;
+  return ForEach(rows.size(), params.dim, [&](int64_t i) {
+    const int64_t row = rows.begin + i;
+    kernels_.rms_norm({.in = params.in + ops::RmsNormInputRow(params, row) * params.dim,
+                       .weight = params.weight,
+                       .dim = params.dim,
+                       .epsilon = params.epsilon,
+                       .out = params.out + row * params.dim});
+  });
+}
+
+absl::Status CpuBackend::Prepare(const backend::PrepareParams& params, Range rows) {
+  if (absl::Status status = ops::CheckPrepare(params, rows); !status.ok()) return status;
+  ScopedFpMode fp_mode;
+  const auto prepare = kernels_.prepare[static_cast<int>(params.format)];
+  const int64_t row_bytes = backend::ActivationRowBytes(params.format, params.cols);
+  return ForEach(rows.size(), params.cols, [&](int64_t i) {
+    const int64_t row = rows.begin + i;
+    prepare(params.in + row * params.cols, params.cols, params.out + row * row_bytes);
+  });
+}
+
+absl::Status CpuBackend::MatMul(const backend::MatMulParams& params, Range features) {
+  if (absl::Status status = ops::CheckMatMul(params, features); !status.ok()) return status;
+  if (params.num_rows == 0 || features.size() == 0) return absl::OkStatus();
+  ScopedFpMode fp_mode;
+  const auto& weight = static_cast<const ops::HostMatrix&>(*params.weight);
+  const backend::ActivationFormat format = ClassFor(weight.type()).activation;
+  const MatMulTask whole = {
+      .weights = weight.row(0),
+      .row_stride = weight.row_stride(),
+      .cols = weight.cols(),
+      .activations = params.activations,
+      .activation_stride = backend::ActivationRowBytes(format, weight.cols()),
+      .num_rows = params.num_rows,
+      .out = params.out,
+      .out_stride = params.out_stride,
+      .accumulate = params.accumulate,
+  };
+  // Whole panels a task. A feature's bits do not depend on the panel it falls into.
+  const int64_t panels = (features.size() + kPanelRows - 1) / kPanelRows;
+  const int64_t panels_each =
+      std::max<int64_t>(1, panels / (pool_->threads() * kMatMulTasksPerThread));
+  const auto kernel = kernels_.matmul[static_cast<int>(weight.type())];
+  return pool_->Run((panels + panels_each - 1) / panels_each, [&](int64_t task, int32_t worker) {
+    MatMulTask part = whole;
+    part.begin = features.begin + task * panels_each * kPanelRows;
+    part.end = std::min(features.end, part.begin + panels_each * kPanelRows);
+    part.scratch = ScratchOf(worker);
+    kernel(part);
+  });
+}
+
+absl::Status CpuBackend::RopeStore(const backend::RopeStoreParams& params, Range rows) {
+  if (absl::Status status = ops::CheckRopeStore(params, rows); !status.ok()) return status;
+  ScopedFpMode fp_mode;
+  const auto& cache = static_cast<const ops::HostKvCache&>(*params.cache);
+  const backend::KvShape& shape = cache.shape();
+  const auto store = kernels_.store_kv[static_cast<int>(shape.type)];
+  const int64_t head_bytes = shape.head_dim * backend::KvElementBytes(shape.type);
+  const int64_t q_values = int64_t{params.num_q_heads} * shape.head_dim;
+  const int64_t kv_values = int64_t{shape.num_kv_heads} * shape.head_dim;
+  return ForEach(rows.size(), q_values + 2 * kv_values, [&](int64_t i) {
+    const int64_t row = rows.begin + i;
+    const int32_t position = params.batch->positions[row];
+    float* k = params.k + row * kv_values;
+    const float* v = params.v + row * kv_values;
+    RopeTask rope = {.table = params.rope_table + int64_t{position} * params.rope_dims,
+                     .rope_dims = params.rope_dims,
+                     .num_heads = params.num_q_heads,
+                     .head_dim = shape.head_dim,
+                     .heads = params.q + row * q_values};
+    kernels_.rope(rope);
+    rope.num_heads = shape.num_kv_heads;
+    rope.heads = k;
+    kernels_.rope(rope);
+    const int32_t block =
+        params.batch->block_tables[params.batch->sequences[row]][position / shape.block_size];
+    const int64_t slot = position % shape.block_size * head_bytes;
+    for (int32_t head = 0; head < shape.num_kv_heads; ++head) {
+      store(k + head * shape.head_dim, shape.head_dim,
+            cache.Tile(block, params.layer, 0, head) + slot);
+      store(v + head * shape.head_dim, shape.head_dim,
+            cache.Tile(block, params.layer, 1, head) + slot);
+    }
+  });
+}
+
+absl::Status CpuBackend::Attention(const backend::AttentionParams& params, Range rows) {
+  if (absl::Status status = ops::CheckAttention(params, rows); !status.ok()) return status;
+  ScopedFpMode fp_mode;
+  const auto& cache = static_cast<const ops::HostKvCache&>(*params.cache);
+  const backend::KvShape& shape = cache.shape();
+  const auto kernel = kernels_.attention[static_cast<int>(shape.type)];
+  const int64_t group = params.num_q_heads / shape.num_kv_heads;
+  const int64_t passes = (group + kGroupMax - 1) / kGroupMax;
+  // A task is one row, one KV head, and up to kGroupMax of the query heads that read it.
+  const int64_t tasks_per_row = shape.num_kv_heads * passes;
+  return pool_->Run(rows.size() * tasks_per_row, [&](int64_t task, int32_t worker) {
+    const int64_t row = rows.begin + task / tasks_per_row;
+    const int32_t kv_head = static_cast<int32_t>(task % tasks_per_row / passes);
+    const int64_t first = task % passes * kGroupMax;  // of the group
+    const int64_t offset = (row * params.num_q_heads + kv_head * group + first) * shape.head_dim;
+    kernel({.q = params.q + offset,
+            .out = params.out + offset,
+            .group = std::min(kGroupMax, group - first),
+            .head_dim = shape.head_dim,
+            .scale = params.scale,
+            .num_keys = ops::NumKeys(*params.batch, row),
+            .block_table = params.batch->block_tables[params.batch->sequences[row]].data(),
+            .block_size = shape.block_size,
+            .k_tiles = cache.Tile(0, params.layer, 0, kv_head),
+            .v_tiles = cache.Tile(0, params.layer, 1, kv_head),
+            .block_bytes = shape.BlockBytes(),
+            .scratch = ScratchOf(worker)});
+  });
+}
+
+absl::Status CpuBackend::SwiGlu(const backend::SwiGluParams& params, Range rows) {
+  if (absl::Status status = ops::CheckSwiGlu(params, rows); !status.ok()) return status;
+  ScopedFpMode fp_mode;
+  // Rows lie one after another, so the range is one run of values, cut anywhere.
+  const int64_t begin = rows.begin * params.dim, end = rows.end * params.dim;
+  constexpr int64_t kPart = 2048;  // SiLU costs several times a copy
+  return pool_->Run((end - begin + kPart - 1) / kPart, [&](int64_t task, int32_t) {
+    const int64_t first = begin + task * kPart;
+    kernels_.swiglu(params.gate + first, params.up + first, std::min(kPart, end - first),
+                    params.out + first);
+  });
+}
+
+}  // namespace llmrt::cpu
+
+namespace llmrt::backend {
+
+absl::StatusOr<std::unique_ptr<Backend>> CreateCpuBackend(const BackendOptions& options) {
+  absl::StatusOr<CpuTier> tier = cpu::PickTier(options.tier);
+  if (!tier.ok()) return tier.status();
+  return cpu::CpuBackend::Create(cpu::kPortableKernels, cpu::TierName(*tier), options);
+}
+
+}  // namespace llmrt::backend

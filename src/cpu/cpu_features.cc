@@ -1,0 +1,97 @@
+#include "cpu/cpu_features.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+
+namespace llmrt::cpu {
+namespace {
+
+using backend::CpuTier;
+
+// The first line of a file of the system, or "".
+std::string ReadLine(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
+                                                             &std::fclose);
+  char line[256];
+  if (file == nullptr || std::fgets(line, sizeof(line), file.get()) == nullptr) return "";
+  return line;
+}
+
+}  // namespace
+
+bool HasAvx2() {
+#if defined(__x86_64__)
+  // These look at CPUID and at XCR0, so a system that does not save YMM registers says no.
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c");
+#else
+  return false;
+#endif
+}
+
+std::string_view TierName(CpuTier tier) {
+  switch (tier) {
+    case CpuTier::kBest:
+      return "best";
+    case CpuTier::kPortable:
+      return "portable";
+    case CpuTier::kAvx2:
+      return "avx2";
+    case CpuTier::kAvx512:
+      return "avx512";
+    case CpuTier::kVnni:
+      return "vnni";
+    case CpuTier::kAmx:
+      return "amx";
+  }
+  return "unknown";
+}
+
+absl::StatusOr<CpuTier> PickTier(CpuTier asked) {
+  switch (asked) {
+    case CpuTier::kBest:
+      return CpuTier::kPortable;
+    case CpuTier::kPortable:
+      return asked;
+    default:
+      break;
+  }
+  return absl::UnimplementedError(absl::StrCat("tier ", TierName(asked),
+                                               " has no kernels in this build; it has portable and "
+                                               "avx2"));
+}
+
+int32_t CountUsableCores() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) {
+    return std::max(1, static_cast<int32_t>(std::thread::hardware_concurrency()));
+  }
+  std::set<std::string> cores;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    // Threads of one core have the same list of siblings; without the file each counts as a core.
+    std::string siblings = ReadLine(
+        absl::StrCat("/sys/devices/system/cpu/cpu", cpu, "/topology/thread_siblings_list"));
+    cores.insert(siblings.empty() ? absl::StrCat("cpu", cpu) : std::move(siblings));
+  }
+  return std::max(1, static_cast<int32_t>(cores.size()));
+}
+
+int64_t LastLevelCacheBytes() {
+  const int64_t level3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  const int64_t level2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return std::max<int64_t>({level3, level2, 0});
+}
+
+}  // namespace llmrt::cpu

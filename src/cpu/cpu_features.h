@@ -1,0 +1,28 @@
+// What this processor can do, asked at run time, and how many cores the process may use.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "backend/create_backend.h"
+
+namespace llmrt::cpu {
+
+// True if the processor has AVX2, FMA and F16C and the system saves the wide registers.
+bool HasAvx2();
+
+std::string_view TierName(backend::CpuTier tier);
+
+// The tier to run: the best one here for kBest, else `asked`. FAILED_PRECONDITION if the machine
+// lacks it, UNIMPLEMENTED if this build has no kernels for it.
+absl::StatusOr<backend::CpuTier> PickTier(backend::CpuTier asked);
+
+// Physical cores that the process may run on (its affinity mask; hyper-threads of one core count
+// once, where the system tells them apart). At least 1.
+int32_t CountUsableCores();
+
+// Bytes of the largest cache, or 0 where unknown.
+int64_t LastLevelCacheBytes();
+
+}  // namespace llmrt::cpu

@@ -1,0 +1,100 @@
+// The kernels of one tier as a table of functions. A tier's files hold static functions only and
+// include nothing but this header, <immintrin.h> and headers without code: an inline function
+// compiled there would be a weak symbol full of instructions that older processors lack, and the
+// linker might pick that copy for everyone (tests/cpu/symbols_test.cc checks the objects).
+//
+// A kernel computes with the caller's thread and floating-point mode, allocates nothing, and checks
+// nothing: the ops above it did. All tiers give the same bits: those of the oracles in src/ops.
+#pragma once
+
+#include <cstdint>
+
+#include "backend/kv_shape.h"
+#include "backend/numeric_class.h"
+#include "backend/weight_type.h"
+
+namespace llmrt::cpu {
+
+inline constexpr int kKvTypeCount = 3;
+inline constexpr int kActivationFormatCount = 3;
+
+// Features that a matrix product computes side by side; work is cut at multiples of it.
+inline constexpr int64_t kPanelRows = 8;
+// Rows of activations for which one unpacking of the weights serves.
+inline constexpr int64_t kMatMulTileM = 128;
+// Heads larger than this are refused when a model is built: attention's scratch is laid out for it.
+inline constexpr int64_t kHeadDimMax = 512;
+// Query heads that read one KV head together; more of them go in several passes.
+inline constexpr int64_t kGroupMax = 8;
+
+// Scratch that each worker owns, preallocated: what the largest kernel lays over it.
+inline constexpr int64_t kScratchBytes = 384 * 1024;
+
+// out[m * out_stride + n] for n in [begin, end) and every m; see MatMulParams.
+struct MatMulTask {
+  const uint8_t* weights;  // row 0
+  int64_t row_stride;      // bytes
+  int64_t cols;            // K
+  int64_t begin, end;      // features
+  const uint8_t* activations;
+  int64_t activation_stride;  // bytes
+  int64_t num_rows;           // M
+  float* out;
+  int64_t out_stride;  // floats
+  bool accumulate;
+  uint8_t* scratch;  // kScratchBytes, aligned to 64 bytes
+};
+
+// One row, one KV head, and the `group` query heads that read it.
+struct AttentionTask {
+  const float* q;  // [group, head_dim]
+  float* out;      // [group, head_dim]
+  int64_t group;
+  int64_t head_dim;
+  float scale;
+  int64_t num_keys;            // position + 1
+  const int32_t* block_table;  // of the row's sequence
+  int64_t block_size;
+  const uint8_t* k_tiles;  // block 0's tile of this layer and head
+  const uint8_t* v_tiles;
+  int64_t block_bytes;  // from a block's tile to the next block's
+  uint8_t* scratch;     // kScratchBytes, aligned to 64 bytes
+};
+
+struct RmsNormTask {
+  const float* in;
+  const float* weight;
+  int64_t dim;
+  float epsilon;
+  float* out;
+};
+
+// Rotates `num_heads` heads in place by the angles in `table` (cos, sin a pair).
+struct RopeTask {
+  const float* table;
+  int64_t rope_dims;
+  int64_t num_heads;
+  int64_t head_dim;
+  float* heads;
+};
+
+struct KernelTable {
+  // By WeightType.
+  void (*matmul[backend::kWeightTypeCount])(const MatMulTask& task);
+  // By KvType.
+  void (*attention[kKvTypeCount])(const AttentionTask& task);
+  // By KvType: `count` floats rounded to the cache's type.
+  void (*store_kv[kKvTypeCount])(const float* in, int64_t count, uint8_t* out);
+  // By ActivationFormat: one row of `cols` floats.
+  void (*prepare[kActivationFormatCount])(const float* in, int64_t cols, uint8_t* out);
+  void (*rms_norm)(const RmsNormTask& task);
+  void (*rope)(const RopeTask& task);
+  void (*swiglu)(const float* gate, const float* up, int64_t count, float* out);
+};
+
+extern const KernelTable kPortableKernels;
+#if defined(__x86_64__)
+extern const KernelTable kAvx2Kernels;
+#endif
+
+}  // namespace llmrt::cpu
