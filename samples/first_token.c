@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 static int failed(const char* what) {
-  char message[512] = "";
+  char message[1024] = "";
   int64_t length;
   llmrt_last_message(message, sizeof message, &length);
   fprintf(stderr, "%s: %s\n", what, message);

@@ -63,9 +63,9 @@ Outcome MeasurePerplexity(llmrt_engine* engine, const std::string& text, const s
   Options options;
   LLMRT_CLI_TRY(CreateOptions(LLMRT_OPTIONS_STREAM, &options));
   LLMRT_CLI_TRY(Check(llmrt_options_set_i64(options.get(), LLMRT_STREAM_PROMPT_LOGPROBS, 1)));
-  LLMRT_CLI_TRY(Check(llmrt_options_set_i64(options.get(), LLMRT_STREAM_MAX_TOKENS, 1)));
+  LLMRT_CLI_TRY(Check(llmrt_options_set_i64(options.get(), LLMRT_STREAM_MAX_TOKENS, 0)));
 
-  // One place of the context stays free for the token that every stream draws at its end.
+  // A session whose context is full takes no stream, so one place stays free.
   result->window = plan.context_length - 1;
   result->stride = result->window - 1;
   result->bos = eval.bos;
