@@ -18,7 +18,8 @@ _BANNED = [(re.compile(pattern), reason) for pattern, reason in (
     (r'(?<!\w)[DQ]?CHECK(_[A-Z]+)?\s*\(|(?<!\w)(ABSL_)?(ASSERT|HARDENING_ASSERT|RAW_CHECK)\s*\(',
      'a failed check would end the host; return a status'),
     (r'\bstd::(basic_)?w?regex\b', 'std::regex overflows the stack on hostile input'),
-    (r'\bthrow\b(?!\s*\(\s*\))', 'errors are absl::Status'),
+    # Passing on what is already in flight (`throw;`) is no error of ours.
+    (r'\bthrow\b(?!\s*(\(\s*\)|;))', 'errors are absl::Status'),
     (r'\babsl::(Mutex|MutexLock|CondVar)\b', 'absl::Mutex crashes a host thread that ends after dlclose; std::mutex'),
 )]
 
