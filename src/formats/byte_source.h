@@ -1,6 +1,6 @@
 // Where a model's bytes come from: a file or a part of one, memory, or the host's own reader. The
-// readers of this folder see nothing else. Bytes are read, not mapped, unless mapping was asked for:
-// a file that shrinks under a mapping kills the process with SIGBUS, a short read is a status.
+// readers of this folder see nothing else. Bytes are read, not mapped, unless mapping was asked
+// for: a file that shrinks under a mapping kills the process with SIGBUS, a short read is a status.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ class ByteSource {
   // Size at the time it was opened.
   virtual int64_t size() const = 0;
 
-  // Fills `out` from `offset`, or fails: OUT_OF_RANGE past size(), DATA_LOSS when the file has become
-  // shorter, UNAVAILABLE with the system's words on a read error. Thread-safe.
+  // Fills `out` from `offset`, or fails: OUT_OF_RANGE past size(), DATA_LOSS when the file has
+  // become shorter, UNAVAILABLE with the system's words on a read error. Thread-safe.
   virtual absl::Status ReadAt(int64_t offset, absl::Span<uint8_t> out) = 0;
 
   // The whole source as memory, or null where it is not (plain files).

@@ -19,8 +19,8 @@
 
 namespace llmrt::formats {
 
-// Scalars keep their sign and kind; arrays keep their element kind. Large arrays (the vocabulary) are
-// moved into TokenizerData and stay here only as their length.
+// Scalars keep their sign and kind; arrays keep their element kind. Large arrays (the vocabulary)
+// are moved into TokenizerData and stay here only as their length.
 struct OmittedArray {
   int64_t length = 0;
 };

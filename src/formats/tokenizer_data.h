@@ -27,7 +27,7 @@ struct TokenizerData {
   std::string pre_tokenizer;        // "gpt-2", "llama-bpe", "qwen2", "starcoder", "default"
   std::vector<std::string> tokens;  // by id; bytes as the file has them
   std::vector<float> scores;        // by id; SentencePiece only, else empty
-  std::vector<TokenKind> kinds;     // by id
+  std::vector<TokenKind> kinds;  // by id; empty when the file has none: inferred by the tokenizer
   std::vector<std::string> merges;  // "left right", by rank; byte-level BPE only
   int32_t bos_id = -1;              // -1: none
   int32_t eos_id = -1;
