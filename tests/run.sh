@@ -2,19 +2,21 @@
 # Installs what is missing, builds llmrt and passes every test: first optimized (build/), then under the address and
 # undefined-behaviour sanitizers (build/asan/). Quick the second time.
 #
-#   tests/run.sh [--quick] [--filter REGEX]
+#   tests/run.sh [--quick] [--threads] [--filter REGEX]
 #     --quick    the optimized build only
+#     --threads  once more under the thread sanitizer (build/tsan/)
 #     --filter   only tests whose name matches
 #
 # Whatever cannot run on this machine is named at the end; with CI=true it fails the run.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-quick=0
+quick=0 threads=0
 filter=
 while (($#)); do
   case $1 in
     --quick) quick=1 ;;
+    --threads) threads=1 ;;
     --filter)
       filter=${2?--filter needs a regular expression}
       shift
@@ -80,6 +82,7 @@ check() { # NAME FOLDER SANITIZERS
 stage "dependencies" tools/install_dependencies.sh tests || exit 1
 check optimized build ""
 ((quick)) || check sanitizers build/asan "address,undefined"
+((threads)) && check "thread sanitizer" build/tsan thread
 
 [[ -d ../shared ]] || not_run+=("tests with the files of ../shared: there is no such folder")
 if [[ -d cuda ]]; then
@@ -88,9 +91,10 @@ fi
 
 printf '\n== Minutes\n'
 printf '%s\n' "${minutes[@]}"
-if ((${#not_run[@]} || skipped || quick)); then
+if ((${#not_run[@]} || skipped || quick || !threads)); then
   printf '\n== Did not run\n'
-  ((quick)) && echo "the sanitizers' build, because of --quick"
+  ((quick)) && echo "the address and undefined-behaviour sanitizers: --quick"
+  ((threads)) || echo "the thread sanitizer: wants --threads"
   ((${#not_run[@]})) && printf '%s\n' "${not_run[@]}"
   ((skipped)) && printf '%s tests skipped themselves; ctest lists them above\n' "$skipped"
 fi
