@@ -16,19 +16,19 @@ class EvalTest(ProgramTest):
 
     def test_reference_numerics_give_the_golden_perplexity(self):
         for golden in GOLDEN:
-            with self.subTest(model=golden['model'], window=golden['window']):
+            with self.subTest(model=golden['model'], context=golden['context']):
                 result = self.json_of('eval', shared_model(golden['model']), '--text', TEXT, '--numerics', 'reference',
                                       '--kv-type', 'f32', '--context', str(golden['context']))
                 self.assertEqual(result['tokens'], golden['tokens'])
                 self.assertEqual((result['window'], result['stride'], result['bos']),
-                                 (golden['window'], golden['window'] - 1, True))
+                                 (golden['context'], golden['context'] - 1, True))
                 # Float32 keeps a log-probability of about -3 to 24 bits; logits of about 20 to 1e-6 of themselves after
                 # five layers: 2e-5 a token, hardly biased, so the mean and with it the ratio are within 1e-4.
                 self.assertTrue(math.isclose(result['perplexity'], golden['perplexity'], rel_tol=1e-4), result)
 
     def test_exact_numerics_stay_near_the_golden_perplexity(self):
         for golden in GOLDEN:
-            with self.subTest(model=golden['model'], window=golden['window']):
+            with self.subTest(model=golden['model'], context=golden['context']):
                 result = self.json_of('eval', shared_model(golden['model']), '--text', TEXT, '--context',
                                       str(golden['context']))
                 # INT8 activations and an f16 cache: 1 % noise in each product moves a perplexity by less than 5 %.
@@ -63,7 +63,7 @@ class EvalTest(ProgramTest):
             self.refuse(FAILED, 'eval', shared_model('stories260K-f32.gguf'), '--text', str(empty), says='0 tokens')
 
     def test_a_context_too_small_for_a_window(self):
-        self.refuse(FAILED, 'eval', shared_model('stories260K-f32.gguf'), '--text', TEXT, '--context', '2')
+        self.refuse(FAILED, 'eval', shared_model('stories260K-f32.gguf'), '--text', TEXT, '--context', '1')
 
 
 if __name__ == '__main__':

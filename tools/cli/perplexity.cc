@@ -65,11 +65,11 @@ Outcome MeasurePerplexity(llmrt_engine* engine, const std::string& text, const s
   LLMRT_CLI_TRY(Check(llmrt_options_set_i64(options.get(), LLMRT_STREAM_PROMPT_LOGPROBS, 1)));
   LLMRT_CLI_TRY(Check(llmrt_options_set_i64(options.get(), LLMRT_STREAM_MAX_TOKENS, 0)));
 
-  // A session whose context is full takes no stream, so one place stays free.
-  result->window = plan.context_length - 1;
+  // Nothing is generated, so a window may fill the context.
+  result->window = plan.context_length;
   result->stride = result->window - 1;
   result->bos = eval.bos;
-  if (result->stride < 1) return Failed("a context of fewer than 3 tokens scores nothing");
+  if (result->stride < 1) return Failed("a context of 1 token scores nothing; choose 2 or more");
   ProgressBar bar(label);
   double sum = 0;
   const auto total = static_cast<int64_t>(eval.tokens.size());
