@@ -1,0 +1,81 @@
+// What every C entry point goes through: it clears the thread's message, catches whatever is thrown
+// and turns an absl::Status into an llmrt_status with one line of text. The message is kept in a
+// fixed array of the thread, so that reporting "no memory" needs none.
+#pragma once
+
+#include <cstddef>
+#include <new>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "llmrt.h"
+#include "numerics/fp_mode.h"
+
+namespace llmrt::abi {
+
+// A stale, foreign or mistyped handle. absl has no such code: a payload marks it.
+absl::Status InvalidHandleError(std::string_view message);
+
+// The code alone; for fields of output structs.
+llmrt_status StatusCode(const absl::Status& status);
+
+// One line of whole UTF-8 characters: control characters become spaces, invalid bytes question
+// marks. At most `capacity` bytes, cut at a character; returns how many were written.
+size_t WriteOneLine(std::string_view from, char* out, size_t capacity);
+
+// This thread's message.
+inline constexpr size_t kMessageBytesMax = 1023;
+void ClearMessage();
+std::string_view Message();
+
+// Sets the message and returns the code.
+llmrt_status Report(const absl::Status& status);
+llmrt_status Report(llmrt_status status, std::string_view message);
+
+// Runs the body of an entry point, which returns an absl::Status. The host's floating-point mode is
+// put back at the end: a host that unmasked exceptions would otherwise die of our arithmetic.
+template <typename Body>
+llmrt_status Enter(Body&& body) {
+  const numerics::ScopedFpMode fp_mode;
+  ClearMessage();
+  try {
+    return Report(std::forward<Body>(body)());
+  } catch (const std::bad_alloc&) {
+    return Report(LLMRT_STATUS_RESOURCE_EXHAUSTED,
+                  "no memory for a small object; free some and call again");
+  } catch (...) {
+    return Report(LLMRT_STATUS_INTERNAL, "an exception was caught inside the library; report it");
+  }
+}
+
+// The same for releases: they tell nothing and leave the message alone.
+template <typename Body>
+void EnterRelease(Body&& body) {
+  const numerics::ScopedFpMode fp_mode;
+  try {
+    std::forward<Body>(body)();
+  } catch (...) {
+    // Nothing a host could do about it; the handle is stale all the same.
+  }
+}
+
+}  // namespace llmrt::abi
+
+// Returns from the enclosing function unless `expression` is OK.
+#define ABI_RETURN_IF_ERROR(expression)                                              \
+  do {                                                                               \
+    if (absl::Status abi_status = (expression); !abi_status.ok()) return abi_status; \
+  } while (false)
+
+// Declares or assigns `target` from a StatusOr, or returns its status.
+#define ABI_ASSIGN_OR_RETURN(target, expression) \
+  ABI_ASSIGN_OR_RETURN_(ABI_JOIN_(abi_result_, __LINE__), target, expression)
+#define ABI_ASSIGN_OR_RETURN_(result, target, expression) \
+  auto result = (expression);                             \
+  if (!result.ok()) return std::move(result).status();    \
+  target = *std::move(result)
+#define ABI_JOIN_(a, b) ABI_JOIN_AGAIN_(a, b)
+#define ABI_JOIN_AGAIN_(a, b) a##b
