@@ -1,7 +1,7 @@
-// One loaded model and everything that runs on it: the background load, the step loop on a thread of
-// the engine's own or pumped by the host, and the sessions. Host-facing objects (Engine, Session,
-// Stream) point upward to keep their parents alive; what the step loop works on never does, so the last
-// reference is always dropped by a host's thread, never by the loop's own.
+// One loaded model and everything that runs on it: the background load, the step loop on a thread
+// of the engine's own or pumped by the host, and the sessions. Host-facing objects (Engine,
+// Session, Stream) point upward to keep their parents alive; what the step loop works on never
+// does, so the last reference is always dropped by a host's thread, never by the loop's own.
 #pragma once
 
 #include <cstdint>
@@ -71,7 +71,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   absl::Status WaitLoad(int64_t timeout_ms);  // -1: without limit
   void CancelLoad();
 
-  // FAILED_PRECONDITION before the load has finished and after Close; the load's status if it failed.
+  // FAILED_PRECONDITION before the load has finished and after Close; the load's status if it
+  // failed.
   absl::StatusOr<std::shared_ptr<const Model>> GetModel() const;
   absl::StatusOr<Plan> GetPlan() const;
   absl::StatusOr<std::string> GetFingerprint() const;

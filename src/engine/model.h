@@ -1,5 +1,5 @@
-// A model file opened for inspection: its metadata, its tokenizer, and what loading it would cost. An
-// engine opens the same thing before it reads weights, and shares it with the host afterwards.
+// A model file opened for inspection: its metadata, its tokenizer, and what loading it would cost.
+// An engine opens the same thing before it reads weights, and shares it with the host afterwards.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Options of engines, sessions and streams as the engine sees them: checked against bounds by the ABI
-// layer, copied by value, with the defaults that the public header promises.
+// Options of engines, sessions and streams as the engine sees them: checked against bounds by the
+// ABI layer, copied by value, with the defaults that the public header promises.
 #pragma once
 
 #include <cstdint>

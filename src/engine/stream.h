@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "sampling/sampling_params.h"
+#include "sampling/log_probs.h"
 
 namespace llmrt::engine {
 

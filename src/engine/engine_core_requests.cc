@@ -1,0 +1,300 @@
+// The part of the engine's core that answers hosts: state of the load, sessions, submission,
+// waiting. The loop itself is in engine_core.cc.
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/engine_core.h"
+#include "memory/counted_heap.h"
+
+namespace llmrt::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+Clock::time_point DeadlineAfter(int64_t timeout_ms) {
+  constexpr int64_t kYearMs = int64_t{365} * 24 * 3600 * 1000;
+  const int64_t bounded = timeout_ms < 0 ? kYearMs : std::min(timeout_ms, kYearMs);
+  return Clock::now() + std::chrono::milliseconds(bounded);
+}
+
+absl::Status StreamInFlight() {
+  return absl::FailedPreconditionError(
+      "a stream of this session is in flight; wait for its end or cancel it");
+}
+
+// 63 bits, so that the seed that is reported can be given back through a signed setter.
+uint64_t RandomSeed() {
+  std::random_device device;
+  const uint64_t high = device();
+  return ((high << 32) | device()) & INT64_MAX;
+}
+
+absl::Status CheckTokens(absl::Span<const int32_t> tokens, int32_t vocab_size, const char* what) {
+  for (const int32_t token : tokens) {
+    if (token >= 0 && token < vocab_size) continue;
+    return absl::OutOfRangeError(
+        absl::StrCat(what, " ", token, " is not a token id; ids are 0 to ", vocab_size - 1));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+LoadInfo EngineCore::GetLoad() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  return load_;
+}
+
+absl::Status EngineCore::WaitLoad(int64_t timeout_ms) {
+  std::unique_lock<std::mutex> lock(mu_);
+  const bool ended = load_changed_.wait_until(lock, DeadlineAfter(timeout_ms),
+                                              [this] { return load_.phase >= LoadPhase::kReady; });
+  if (!ended) {
+    return absl::DeadlineExceededError(absl::StrCat("the load was not finished after ", timeout_ms,
+                                                    " ms, at ", load_.fraction * 100, " %"));
+  }
+  return load_.status;
+}
+
+void EngineCore::CancelLoad() { load_cancelled_.store(true); }
+
+absl::Status EngineCore::CheckReady() const {
+  if (load_.phase < LoadPhase::kReady) {
+    return absl::FailedPreconditionError(
+        "the engine is still loading; call llmrt_engine_wait_load first");
+  }
+  return load_.phase == LoadPhase::kReady ? health_ : load_.status;
+}
+
+absl::StatusOr<std::shared_ptr<const Model>> EngineCore::GetModel() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckReady();
+  if (!status.ok()) return status;
+  return resources_->model;
+}
+
+absl::StatusOr<Plan> EngineCore::GetPlan() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckReady();
+  if (!status.ok()) return status;
+  return resources_->plan.numbers;
+}
+
+absl::StatusOr<std::string> EngineCore::GetFingerprint() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckReady();
+  if (!status.ok()) return status;
+  return resources_->fingerprint;
+}
+
+absl::StatusOr<EngineInfo> EngineCore::GetInfo() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckReady();
+  if (!status.ok()) return status;
+  EngineInfo info;
+  info.num_sessions = num_sessions_;
+  info.num_streams = static_cast<int32_t>(active_.size());
+  info.threads = resources_->backend->num_threads();
+  info.blocks_total = resources_->pool->num_blocks();
+  info.blocks_used = resources_->pool->num_used();
+  info.memory_used_bytes = resources_->memory->used_bytes();
+  info.memory_peak_bytes = resources_->memory->peak_bytes();
+  info.heap_bytes = memory::HeapBytes();
+  info.steps = steps_;
+  info.tokens_prefilled = totals_.prefilled;
+  info.tokens_generated = totals_.generated;
+  return info;
+}
+
+absl::StatusOr<std::shared_ptr<SessionState>> EngineCore::CreateSession(
+    const SessionOptions& options) {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckReady();
+  if (!status.ok()) return status;
+  const int64_t longest = resources_->plan.numbers.context_length;
+  if (options.context_length > longest) {
+    return absl::OutOfRangeError(absl::StrCat("the session's context_length is ",
+                                              options.context_length, "; the engine's is ", longest,
+                                              "; raise LLMRT_ENGINE_CONTEXT_LENGTH"));
+  }
+  auto session = std::make_shared<SessionState>(
+      options.context_length > 0 ? options.context_length : longest, options_.block_size);
+  ++num_sessions_;
+  return session;
+}
+
+void EngineCore::DestroySession(SessionState& session) {
+  std::lock_guard<std::mutex> lock(mu_);
+  --num_sessions_;
+  if (resources_ == nullptr) return;  // closed: the blocks went with the pool
+  if (session.in_flight) {
+    session.abandoned = true;
+  } else {
+    session.table.Truncate(0, *resources_->pool);
+  }
+}
+
+absl::Status EngineCore::AppendTokens(SessionState& session, absl::Span<const int32_t> tokens) {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckReady();
+  if (!status.ok()) return status;
+  if (session.in_flight) return StreamInFlight();
+  status = CheckTokens(tokens, resources_->plan.config.vocab_size, "value");
+  if (!status.ok()) return status;
+  const int64_t total = static_cast<int64_t>(session.tokens.size() + session.pending.size()) +
+                        static_cast<int64_t>(tokens.size());
+  if (total > session.context_length) {
+    return absl::OutOfRangeError(absl::StrCat("prompt is ", total, " tokens; context_length is ",
+                                              session.context_length,
+                                              "; raise it or shorten the prompt"));
+  }
+  session.pending.insert(session.pending.end(), tokens.begin(), tokens.end());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> EngineCore::IsEmpty(const SessionState& session) const {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckReady();
+  if (!status.ok()) return status;
+  if (session.in_flight) return StreamInFlight();
+  return session.tokens.empty() && session.pending.empty();
+}
+
+absl::Status EngineCore::CheckSubmit(const SessionState& session,
+                                     const StreamOptions& options) const {
+  absl::Status status = CheckReady();
+  if (!status.ok()) return status;
+  if (session.in_flight) return StreamInFlight();
+  const int32_t vocab_size = resources_->plan.config.vocab_size;
+  status = sampling::Validate(options.sampling, vocab_size);
+  if (!status.ok()) return status;
+  status = CheckTokens(options.stop_tokens, vocab_size, "stop token");
+  if (!status.ok()) return status;
+  const int64_t total = static_cast<int64_t>(session.tokens.size() + session.pending.size());
+  if (total == 0) {
+    return absl::FailedPreconditionError(
+        "the session holds no tokens; append text or tokens before submitting");
+  }
+  if (total >= session.context_length && options.max_tokens != 0) {
+    return absl::OutOfRangeError(absl::StrCat("prompt is ", total, " tokens; context_length is ",
+                                              session.context_length,
+                                              " and leaves no room to generate; raise it or "
+                                              "shorten the prompt"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<StreamState>> EngineCore::Submit(
+    const std::shared_ptr<SessionState>& session, StreamOptions options) {
+  if (!options.seed_given) options.sampling.seed = RandomSeed();
+  std::shared_ptr<StreamState> stream;
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    absl::Status status = CheckSubmit(*session, options);
+    if (!status.ok()) return status;
+    PromptShape prompt;
+    prompt.first_new = static_cast<int64_t>(session->tokens.size());
+    prompt.length = prompt.first_new + static_cast<int64_t>(session->pending.size());
+    // The last token's row gives the first draw, so it is computed again if its KV is there
+    // already.
+    prompt.cached = std::min(session->cached, prompt.length - 1);
+    absl::StatusOr<std::shared_ptr<StreamState>> created =
+        StreamState::Create(std::move(options), prompt, ready_, options_.pumped);
+    if (!created.ok()) return created.status();
+    stream = *std::move(created);
+    // Whatever may throw comes before the first change.
+    session->tokens.reserve(static_cast<size_t>(prompt.length));
+    active_.reserve(active_.size() + 1);
+    unread_.erase(std::remove_if(unread_.begin(), unread_.end(),
+                                 [](const auto& weak) { return weak.expired(); }),
+                  unread_.end());
+    unread_.push_back(stream);
+    session->tokens.insert(session->tokens.end(), session->pending.begin(), session->pending.end());
+    session->pending.clear();
+    session->cached = prompt.cached;
+    session->in_flight = true;
+    active_.push_back({stream, session});
+  }
+  work_changed_.notify_all();
+  return stream;
+}
+
+absl::StatusOr<SessionInfo> EngineCore::GetSessionInfo(const SessionState& session) const {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckReady();
+  if (!status.ok()) return status;
+  SessionInfo info;
+  info.stream_in_flight = session.in_flight;
+  info.num_tokens = static_cast<int64_t>(session.tokens.size());
+  info.num_pending = static_cast<int64_t>(session.pending.size());
+  info.num_cached = session.cached;
+  info.context_length = session.context_length;
+  return info;
+}
+
+absl::StatusOr<int64_t> EngineCore::GetTokens(const SessionState& session, int64_t first,
+                                              absl::Span<int32_t> out) const {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckReady();
+  if (!status.ok()) return status;
+  const int64_t size = static_cast<int64_t>(session.tokens.size());
+  if (first < 0 || first > size) {
+    return absl::OutOfRangeError(
+        absl::StrCat("first is ", first, "; the session holds ", size, " tokens"));
+  }
+  const int64_t count = std::min(size - first, static_cast<int64_t>(out.size()));
+  std::copy_n(session.tokens.begin() + first, count, out.begin());
+  return count;
+}
+
+absl::StatusOr<int64_t> EngineCore::Wait(absl::Span<uint64_t> tags, int64_t timeout_ms) {
+  const Clock::time_point deadline = DeadlineAfter(timeout_ms);
+  for (;;) {
+    const int64_t generation = ready_->generation();
+    size_t count = 0;
+    bool open = false;
+    {
+      std::lock_guard<std::mutex> lock(mu_);
+      absl::Status status = CheckReady();
+      if (!status.ok()) return status;
+      for (const std::weak_ptr<StreamState>& weak : unread_) {
+        const std::shared_ptr<StreamState> stream = weak.lock();
+        if (stream == nullptr || stream->Delivered()) continue;
+        open = true;
+        const uint64_t tag = stream->ReadyTag();
+        if (tag != 0 && count < tags.size()) tags[count++] = tag;
+      }
+    }
+    if (count > 0) return static_cast<int64_t>(count);
+    if (!open) {
+      return absl::FailedPreconditionError(
+          "no stream is in flight or unread; submit one before waiting");
+    }
+    if (options_.pumped) {
+      return absl::FailedPreconditionError(
+          "nothing is ready and the engine is pumped by the host; call llmrt_engine_step");
+    }
+    if (!ready_->WaitPast(generation, deadline)) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("no stream was ready after ", timeout_ms, " ms; wait again"));
+    }
+  }
+}
+
+absl::Status EngineCore::ReadKvBlock(const SessionState& session, int64_t logical_block,
+                                     absl::Span<uint8_t> out) {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckReady();
+  if (!status.ok()) return status;
+  const absl::Span<const int32_t> blocks = session.table.blocks();
+  if (logical_block < 0 || logical_block >= static_cast<int64_t>(blocks.size())) {
+    return absl::OutOfRangeError(absl::StrCat("block ", logical_block, " of ", blocks.size()));
+  }
+  return resources_->backend->ReadKvBlock(*resources_->cache,
+                                          blocks[static_cast<size_t>(logical_block)], out);
+}
+
+}  // namespace llmrt::engine

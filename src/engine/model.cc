@@ -1,0 +1,52 @@
+#include "engine/model.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/planner.h"
+#include "engine/select_backend.h"
+
+namespace llmrt::engine {
+
+absl::StatusOr<std::shared_ptr<const Model>> Model::Open(ModelSource& source, bool use_mmap) {
+  absl::StatusOr<std::unique_ptr<formats::ModelFile>> file = source.Open(use_mmap);
+  if (!file.ok()) return file.status();
+  std::shared_ptr<Model> model(new Model());
+  model->file_ = *std::move(file);
+  if (!model->file_->tokenizer().tokens.empty()) {
+    absl::StatusOr<std::unique_ptr<text::Tokenizer>> tokenizer =
+        text::Tokenizer::Create(model->file_->tokenizer());
+    if (!tokenizer.ok()) return tokenizer.status();
+    model->tokenizer_ = *std::move(tokenizer);
+  }
+  return model;
+}
+
+absl::StatusOr<const text::Tokenizer*> Model::tokenizer() const {
+  if (tokenizer_ == nullptr) {
+    return absl::FailedPreconditionError(
+        "the model file has no tokenizer; use token ids or convert the model with its vocabulary");
+  }
+  return tokenizer_.get();
+}
+
+int64_t Model::vocab_size() const {
+  if (tokenizer_ != nullptr) return tokenizer_->vocab_size();
+  const formats::TensorInfo* embedding = file_->FindTensor("token_embd.weight");
+  return embedding != nullptr ? embedding->rows() : 0;
+}
+
+absl::StatusOr<Plan> Model::MakePlan(const EngineOptions& options) const {
+  memory::LargeMemory memory(0);
+  absl::StatusOr<std::unique_ptr<backend::Backend>> backend = SelectBackend(options, memory);
+  if (!backend.ok()) return backend.status();
+  absl::StatusOr<LoadPlan> plan = MakeLoadPlan(*file_, options, **backend);
+  if (!plan.ok()) return plan.status();
+  const double bandwidth = (*backend)->MeasureReadBandwidth();
+  plan->numbers.read_bandwidth_bytes_per_second = bandwidth;
+  plan->numbers.decode_tokens_per_second_ceiling =
+      DecodeCeiling(*plan, *file_, **backend, bandwidth);
+  return plan->numbers;
+}
+
+}  // namespace llmrt::engine

@@ -1,0 +1,108 @@
+#include "engine/resources.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/build_name.h"
+#include "engine/select_backend.h"
+
+namespace llmrt::engine {
+namespace {
+
+std::string_view NumericModeName(backend::NumericMode mode) {
+  switch (mode) {
+    case backend::NumericMode::kExact:
+      return "exact";
+    case backend::NumericMode::kFast:
+      return "fast";
+    case backend::NumericMode::kReference:
+      return "reference";
+  }
+  return "";
+}
+
+// Names everything that the bits of a token depend on besides the tokens before it, the sampling
+// options and the seed. Thread count, batch and load are left out on purpose: they change nothing.
+std::string Fingerprint(const Resources& resources, const EngineOptions& options) {
+  const model::LlamaWeights& weights = resources.weights;
+  return absl::StrCat("build=", BuildName(), ";device=", resources.backend->DeviceClass(),
+                      ";numerics=", NumericModeName(options.numerics),
+                      ";class=", resources.backend->ClassFor(weights.layers[0].query->type()).name,
+                      ";model=", resources.model->file().header_hash(), "-",
+                      absl::Hex(weights.content_hash, absl::kZeroPad16),
+                      ";kv=", backend::KvTypeName(resources.plan.kv_shape.type),
+                      ";adapter=none;placement=", resources.backend->device());
+}
+
+absl::Status Allocate(Resources& resources, const FractionCallback& progress) {
+  backend::Backend& backend = *resources.backend;
+  const formats::ModelFile& file = resources.model->file();
+  const int64_t whole = std::max<int64_t>(1, model::BytesToRead(file));
+  absl::StatusOr<model::LlamaWeights> weights =
+      model::LoadWeights(file, resources.plan.config, backend, [&](int64_t bytes_done) {
+        return progress(static_cast<float>(bytes_done) / static_cast<float>(whole));
+      });
+  if (!weights.ok()) return weights.status();
+  resources.weights = *std::move(weights);
+  absl::StatusOr<std::unique_ptr<backend::KvCache>> cache =
+      backend.CreateKvCache(resources.plan.kv_shape, resources.plan.numbers.kv_blocks);
+  if (!cache.ok()) return cache.status();
+  resources.cache = *std::move(cache);
+  resources.pool =
+      std::make_unique<kv::BlockPool>(static_cast<int32_t>(resources.plan.numbers.kv_blocks));
+  absl::StatusOr<std::unique_ptr<model::ForwardPass>> pass = model::ForwardPass::Create(
+      resources.plan.config, resources.weights, backend, *resources.cache, resources.plan.limits);
+  if (!pass.ok()) return pass.status();
+  resources.pass = *std::move(pass);
+  resources.sampler = std::make_unique<sampling::Sampler>(resources.plan.config.vocab_size);
+  return absl::OkStatus();
+}
+
+// A tokenizer with other ids than the model's rows would give garbage or worse.
+absl::Status CheckVocabulary(const Model& model, const model::LlamaConfig& config) {
+  if (model.file().tokenizer().tokens.empty() || model.vocab_size() <= config.vocab_size) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat("the tokenizer has ", model.vocab_size(),
+                                          " tokens; token_embd.weight has only ", config.vocab_size,
+                                          " rows"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Resources>> LoadResources(ModelSource& source,
+                                                         const EngineOptions& options, LogRing& log,
+                                                         const FractionCallback& progress) {
+  auto resources = std::make_unique<Resources>();
+  absl::StatusOr<std::shared_ptr<const Model>> model = Model::Open(source, options.use_mmap);
+  if (!model.ok()) return model.status();
+  resources->model = *std::move(model);
+  resources->memory =
+      std::make_unique<memory::LargeMemory>(options.memory_budget_bytes, options.memory_hooks);
+  absl::StatusOr<std::unique_ptr<backend::Backend>> backend =
+      SelectBackend(options, *resources->memory);
+  if (!backend.ok()) return backend.status();
+  resources->backend = *std::move(backend);
+  absl::StatusOr<LoadPlan> plan =
+      MakeLoadPlan(resources->model->file(), options, *resources->backend);
+  if (!plan.ok()) return plan.status();
+  resources->plan = *std::move(plan);
+  absl::Status status = CheckVocabulary(*resources->model, resources->plan.config);
+  if (!status.ok()) return status;
+  absl::StatusOr<std::vector<float>> divisors = model::ReadRopeDivisors(resources->model->file());
+  if (!divisors.ok()) return divisors.status();
+  resources->plan.config.rope.freq_divisors = *std::move(divisors);
+  if (!progress(0)) return absl::CancelledError("the load was cancelled");
+  status = Allocate(*resources, progress);
+  if (!status.ok()) return status;
+  resources->fingerprint = Fingerprint(*resources, options);
+  const Plan& numbers = resources->plan.numbers;
+  log.Add(LogLevel::kInfo,
+          absl::StrCat("loaded on ", resources->backend->DeviceClass(), " with ",
+                       resources->backend->num_threads(), " threads: weights ",
+                       numbers.weights_bytes, ", KV ", numbers.kv_bytes, " (", numbers.kv_blocks,
+                       " blocks), workspace ", numbers.workspace_bytes, " bytes"));
+  return resources;
+}
+
+}  // namespace llmrt::engine

@@ -1,0 +1,49 @@
+// Everything that a loaded engine owns, in the order in which it is built and, backwards, torn
+// down.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "backend/backend.h"
+#include "engine/log_ring.h"
+#include "engine/model.h"
+#include "engine/options.h"
+#include "engine/planner.h"
+#include "kv/block_pool.h"
+#include "memory/large_buffer.h"
+#include "model/forward_pass.h"
+#include "model/llama_weights.h"
+#include "sampling/sampler.h"
+
+namespace llmrt::engine {
+
+// Not movable: its parts point at one another.
+struct Resources {
+  Resources() = default;
+  Resources(const Resources&) = delete;
+  Resources& operator=(const Resources&) = delete;
+
+  std::shared_ptr<const Model> model;
+  std::unique_ptr<memory::LargeMemory> memory;
+  std::unique_ptr<backend::Backend> backend;
+  LoadPlan plan;
+  model::LlamaWeights weights;
+  std::unique_ptr<backend::KvCache> cache;
+  std::unique_ptr<kv::BlockPool> pool;
+  std::unique_ptr<model::ForwardPass> pass;
+  std::unique_ptr<sampling::Sampler> sampler;
+  std::string fingerprint;
+};
+
+// Told the phase's fraction; false ends the load with CANCELLED.
+using FractionCallback = std::function<bool(float fraction)>;
+
+// Opens, plans, allocates and reads. What fails leaves nothing behind.
+absl::StatusOr<std::unique_ptr<Resources>> LoadResources(ModelSource& source,
+                                                         const EngineOptions& options, LogRing& log,
+                                                         const FractionCallback& progress);
+
+}  // namespace llmrt::engine

@@ -1,0 +1,49 @@
+#include "engine/session.h"
+
+#include <utility>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/engine_core.h"
+
+namespace llmrt::engine {
+
+Session::Session(std::shared_ptr<Engine> engine, std::shared_ptr<SessionState> state)
+    : engine_(std::move(engine)), state_(std::move(state)) {}
+
+Session::~Session() { engine_->core().DestroySession(*state_); }
+
+absl::Status Session::AppendTokens(absl::Span<const int32_t> tokens) {
+  return engine_->core().AppendTokens(*state_, tokens);
+}
+
+absl::Status Session::AppendText(std::string_view text, const text::EncodeOptions& options) {
+  absl::StatusOr<bool> empty = engine_->core().IsEmpty(*state_);
+  if (!empty.ok()) return empty.status();
+  absl::StatusOr<std::shared_ptr<const Model>> model = engine_->GetModel();
+  if (!model.ok()) return model.status();
+  absl::StatusOr<const text::Tokenizer*> tokenizer = (*model)->tokenizer();
+  if (!tokenizer.ok()) return tokenizer.status();
+  text::EncodeOptions here = options;
+  here.add_special = options.add_special && *empty;
+  absl::StatusOr<std::vector<int32_t>> tokens = (*tokenizer)->Encode(text, here);
+  if (!tokens.ok()) return tokens.status();
+  return engine_->core().AppendTokens(*state_, *tokens);
+}
+
+absl::StatusOr<std::shared_ptr<Stream>> Session::Submit(StreamOptions options) {
+  absl::StatusOr<std::shared_ptr<StreamState>> stream =
+      engine_->core().Submit(state_, std::move(options));
+  if (!stream.ok()) return stream.status();
+  return std::make_shared<Stream>(shared_from_this(), *std::move(stream));
+}
+
+absl::StatusOr<SessionInfo> Session::Info() const {
+  return engine_->core().GetSessionInfo(*state_);
+}
+
+absl::StatusOr<int64_t> Session::GetTokens(int64_t first, absl::Span<int32_t> out) const {
+  return engine_->core().GetTokens(*state_, first, out);
+}
+
+}  // namespace llmrt::engine

@@ -1,0 +1,44 @@
+#include "engine/stream.h"
+
+#include <utility>
+
+#include "engine/engine.h"
+#include "engine/engine_core.h"
+#include "engine/session.h"
+#include "engine/stream_state.h"
+
+namespace llmrt::engine {
+
+Stream::Stream(std::shared_ptr<Session> session, std::shared_ptr<StreamState> state)
+    : session_(std::move(session)), state_(std::move(state)) {}
+
+Stream::~Stream() { Cancel(); }
+
+absl::StatusOr<ReadResult> Stream::Read(const ReadBuffers& buffers) {
+  bool queue_was_full = false;
+  absl::StatusOr<ReadResult> result = state_->Read(buffers, &queue_was_full);
+  if (queue_was_full) session_->engine().core().Wake();  // the stream was paused and may go on
+  return result;
+}
+
+absl::Status Stream::Wait(int64_t timeout_ms) { return state_->Wait(timeout_ms); }
+
+void Stream::Cancel() {
+  state_->Cancel();
+  session_->engine().core().Wake();
+}
+
+StreamInfo Stream::Info() const { return state_->Info(); }
+
+absl::StatusOr<int64_t> Stream::TopLogprobs(int64_t index,
+                                            absl::Span<sampling::TokenLogprob> out) const {
+  return state_->TopLogprobs(index, out);
+}
+
+absl::StatusOr<int64_t> Stream::PromptLogprobs(int64_t first, absl::Span<float> out) const {
+  return state_->PromptLogprobs(first, out);
+}
+
+void Stream::SetTag(uint64_t tag) { state_->SetTag(tag); }
+
+}  // namespace llmrt::engine

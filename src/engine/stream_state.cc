@@ -1,0 +1,282 @@
+#include "engine/stream_state.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace llmrt::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A wait without limit is one of a year: steady clocks overflow at their maximum.
+Clock::time_point DeadlineAfter(int64_t timeout_ms) {
+  constexpr int64_t kYearMs = int64_t{365} * 24 * 3600 * 1000;
+  const int64_t bounded = timeout_ms < 0 ? kYearMs : std::min(timeout_ms, kYearMs);
+  return Clock::now() + std::chrono::milliseconds(bounded);
+}
+
+absl::Status AlreadyDelivered() {
+  return absl::OutOfRangeError("the stream's end was already delivered; release the stream");
+}
+
+// Bytes of the longest prefix of whole characters that `capacity` holds. `text` is valid UTF-8
+// unless it is raw, where every byte may end a piece.
+size_t WholeCharacters(std::string_view text, int64_t capacity, bool raw) {
+  size_t count =
+      static_cast<size_t>(std::min<int64_t>(capacity, static_cast<int64_t>(text.size())));
+  if (raw || count == text.size()) return count;
+  while (count > 0 && (static_cast<unsigned char>(text[count]) & 0xC0) == 0x80) --count;
+  return count;
+}
+
+}  // namespace
+
+void ReadySignal::Notify() {
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    ++generation_;
+  }
+  changed_.notify_all();
+}
+
+int64_t ReadySignal::generation() {
+  std::lock_guard<std::mutex> lock(mu_);
+  return generation_;
+}
+
+bool ReadySignal::WaitPast(int64_t generation, Clock::time_point deadline) {
+  std::unique_lock<std::mutex> lock(mu_);
+  return changed_.wait_until(lock, deadline, [&] { return generation_ != generation; });
+}
+
+StreamState::StreamState(StreamOptions options, const PromptShape& prompt,
+                         std::shared_ptr<ReadySignal> ready, bool pumped)
+    : options_(std::move(options)),
+      prompt_(prompt),
+      ready_(std::move(ready)),
+      pumped_(pumped),
+      submitted_(Clock::now()) {
+  info_.seed = options_.sampling.seed;
+  info_.prompt_tokens = prompt.length;
+  info_.cached_tokens = prompt.cached;
+}
+
+absl::StatusOr<std::shared_ptr<StreamState>> StreamState::Create(StreamOptions options,
+                                                                 const PromptShape& prompt,
+                                                                 std::shared_ptr<ReadySignal> ready,
+                                                                 bool pumped) {
+  std::shared_ptr<StreamState> state(
+      new StreamState(std::move(options), prompt, std::move(ready), pumped));
+  absl::StatusOr<text::StopMatcher> stops = text::StopMatcher::Create(state->options_.stop_strings);
+  if (!stops.ok()) return stops.status();
+  state->stops_ = *std::move(stops);
+  if (state->options_.prompt_logprobs) {
+    state->prompt_logprobs_.reserve(static_cast<size_t>(prompt.length - prompt.first_new));
+    if (prompt.first_new == 0) state->prompt_logprobs_.push_back(0);  // nothing comes before it
+  }
+  return state;
+}
+
+int64_t StreamState::MicrosSinceSubmit() const {
+  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - submitted_).count();
+}
+
+bool StreamState::QueueIsFull() {
+  std::lock_guard<std::mutex> lock(mu_);
+  return static_cast<int64_t>(tokens_.size()) >= options_.queue_tokens;
+}
+
+void StreamState::SetPhase(Phase phase) {
+  std::lock_guard<std::mutex> lock(mu_);
+  if (finished_) return;
+  if (info_.queue_us < 0 && phase != Phase::kQueued) info_.queue_us = MicrosSinceSubmit();
+  info_.phase = phase;
+}
+
+bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
+  bool stopped = false;
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    text::StopMatcher::Output output = stops_.Feed(bytes);
+    std::string text = options_.raw_bytes ? std::move(output.text) : characters_.Feed(output.text);
+    // Everything that can fail comes before the first visible change.
+    text_.reserve(text_.size() + text.size());
+    if (options_.sampling.top_logprobs > 0) top_.push_back(std::move(draw.top));
+    tokens_.push_back({draw.token, draw.logprob});
+    text_.append(text);
+    if (static_cast<int64_t>(top_.size()) > options_.queue_tokens) {
+      top_.pop_front();
+      ++first_top_;
+    }
+    ++generated_;
+    info_.generated_tokens = generated_;
+    if (info_.ttft_us < 0) info_.ttft_us = MicrosSinceSubmit();
+    stopped = output.matched;
+  }
+  changed_.notify_all();
+  ready_->Notify();
+  return stopped;
+}
+
+void StreamState::PushPromptLogprob(float logprob) {
+  std::lock_guard<std::mutex> lock(mu_);
+  if (prompt_logprobs_.size() < prompt_logprobs_.capacity()) prompt_logprobs_.push_back(logprob);
+}
+
+void StreamState::Finish(FinishReason reason, absl::Status status) {
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    if (finished_) return;
+    finished_ = true;
+    info_.phase = Phase::kFinished;
+    info_.finish_reason = reason;
+    info_.status = std::move(status);
+    info_.total_us = MicrosSinceSubmit();
+    // What was held back is text after all, unless a stop string swallowed it. Without memory for
+    // it the text ends a few bytes early; the end itself is delivered in any case.
+    try {
+      std::string tail = stops_.Flush();
+      if (!options_.raw_bytes) tail = characters_.Feed(tail) + characters_.Flush();
+      text_.append(tail);
+    } catch (const std::bad_alloc&) {
+    }
+  }
+  changed_.notify_all();
+  ready_->Notify();
+}
+
+void StreamState::TakeTokens(const ReadBuffers& buffers, ReadResult& result) {
+  result.first_token = first_unread_;
+  int64_t count = static_cast<int64_t>(tokens_.size());
+  const bool wanted = buffers.tokens != nullptr || buffers.logprobs != nullptr;
+  if (wanted) count = std::min(count, buffers.tokens_capacity);
+  for (int64_t i = 0; i < count; ++i) {
+    if (buffers.tokens != nullptr) buffers.tokens[i] = tokens_.front().token;
+    if (buffers.logprobs != nullptr) buffers.logprobs[i] = tokens_.front().logprob;
+    tokens_.pop_front();
+  }
+  first_unread_ += count;
+  result.num_tokens = wanted ? count : 0;
+}
+
+absl::Status StreamState::TakeText(const ReadBuffers& buffers, ReadResult& result) {
+  if (buffers.text == nullptr) {
+    text_.clear();
+    return absl::OkStatus();
+  }
+  const size_t count = WholeCharacters(text_, buffers.text_capacity, options_.raw_bytes);
+  if (count == 0 && !text_.empty() && buffers.text_capacity > 0) {
+    return absl::OutOfRangeError(absl::StrCat("text_capacity is ", buffers.text_capacity,
+                                              "; the next character is longer; give at least 4"));
+  }
+  std::memcpy(buffers.text, text_.data(), count);
+  text_.erase(0, count);
+  result.text_bytes = static_cast<int64_t>(count);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ReadResult> StreamState::Read(const ReadBuffers& buffers, bool* queue_was_full) {
+  std::unique_lock<std::mutex> lock(mu_);
+  if (delivered_) return AlreadyDelivered();
+  *queue_was_full = static_cast<int64_t>(tokens_.size()) >= options_.queue_tokens;
+  ReadResult result;
+  absl::Status status = TakeText(buffers, result);
+  if (!status.ok()) return status;
+  TakeTokens(buffers, result);
+  if (finished_ && tokens_.empty() && text_.empty()) {
+    delivered_ = true;
+    result.finish_reason = info_.finish_reason;
+    result.status = info_.status;
+    lock.unlock();
+    // Others who wait would otherwise wait for an end that only one reader gets.
+    changed_.notify_all();
+    ready_->Notify();
+  }
+  return result;
+}
+
+absl::Status StreamState::Wait(int64_t timeout_ms) {
+  std::unique_lock<std::mutex> lock(mu_);
+  if (delivered_) return AlreadyDelivered();
+  if (Readable()) return absl::OkStatus();
+  if (pumped_) {
+    return absl::FailedPreconditionError(
+        "nothing is ready and the engine is pumped by the host; call llmrt_engine_step");
+  }
+  const bool ready = changed_.wait_until(lock, DeadlineAfter(timeout_ms),
+                                         [this] { return Readable() || delivered_; });
+  if (!ready) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("nothing was ready after ", timeout_ms, " ms; wait again"));
+  }
+  return Readable() ? absl::OkStatus() : AlreadyDelivered();
+}
+
+StreamInfo StreamState::Info() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  return info_;
+}
+
+absl::StatusOr<int64_t> StreamState::TopLogprobs(int64_t index,
+                                                 absl::Span<sampling::TokenLogprob> out) const {
+  const int64_t wanted = options_.sampling.top_logprobs;
+  if (wanted == 0) {
+    return absl::FailedPreconditionError(
+        "TOP_LOGPROBS is 0 for this stream; set it before submitting");
+  }
+  if (static_cast<int64_t>(out.size()) < wanted) {
+    return absl::OutOfRangeError(
+        absl::StrCat("capacity is ", out.size(), "; TOP_LOGPROBS is ", wanted));
+  }
+  std::lock_guard<std::mutex> lock(mu_);
+  const int64_t end = first_top_ + static_cast<int64_t>(top_.size());
+  if (index < first_top_ || index >= end) {
+    return absl::OutOfRangeError(absl::StrCat("output token ", index, " is not kept; kept are ",
+                                              first_top_, " to ", end - 1));
+  }
+  const std::vector<sampling::TokenLogprob>& best = top_[static_cast<size_t>(index - first_top_)];
+  std::copy(best.begin(), best.end(), out.begin());
+  return static_cast<int64_t>(best.size());
+}
+
+absl::StatusOr<int64_t> StreamState::PromptLogprobs(int64_t first, absl::Span<float> out) const {
+  if (!options_.prompt_logprobs) {
+    return absl::FailedPreconditionError(
+        "PROMPT_LOGPROBS is 0 for this stream; set it before submitting");
+  }
+  if (first < prompt_.first_new || first >= prompt_.length) {
+    return absl::OutOfRangeError(absl::StrCat("prompt token ", first,
+                                              " is not this stream's; its part is ",
+                                              prompt_.first_new, " to ", prompt_.length - 1));
+  }
+  std::lock_guard<std::mutex> lock(mu_);
+  const int64_t begin = first - prompt_.first_new;
+  const int64_t known = static_cast<int64_t>(prompt_logprobs_.size()) - begin;
+  const int64_t count = std::max<int64_t>(0, std::min(known, static_cast<int64_t>(out.size())));
+  std::copy_n(prompt_logprobs_.begin() + std::min<int64_t>(begin, begin + known), count,
+              out.begin());
+  return count;
+}
+
+void StreamState::SetTag(uint64_t tag) {
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    tag_ = tag;
+  }
+  ready_->Notify();  // a stream without a tag cannot be listed, even if it was ready before
+}
+
+uint64_t StreamState::ReadyTag() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  return Readable() ? tag_ : 0;
+}
+
+bool StreamState::Delivered() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  return delivered_;
+}
+
+}  // namespace llmrt::engine

@@ -1,0 +1,128 @@
+// The two ends of one generation. The step loop pushes tokens and one end; the host reads tokens
+// and text, waits, and may cancel. Text passes through the stop strings first and is cut into whole
+// characters last, so a host sees neither half a character nor a part of a stop string.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "engine/options.h"
+#include "engine/stream.h"
+#include "sampling/sampler.h"
+#include "text/stop_matcher.h"
+#include "text/utf8_stream.h"
+
+namespace llmrt::engine {
+
+// Wakes those who wait for any stream of an engine.
+class ReadySignal {
+ public:
+  void Notify();
+  int64_t generation();
+  // False when `deadline` passed first.
+  bool WaitPast(int64_t generation, std::chrono::steady_clock::time_point deadline);
+
+ private:
+  std::mutex mu_;
+  std::condition_variable changed_;
+  int64_t generation_ = 0;
+};
+
+// The session's tokens when the stream was submitted.
+struct PromptShape {
+  int64_t first_new = 0;  // the first that was appended for this stream
+  int64_t length = 0;
+  int64_t cached = 0;
+};
+
+class StreamState {
+ public:
+  // INVALID_ARGUMENT: stop strings that cannot be matched.
+  static absl::StatusOr<std::shared_ptr<StreamState>> Create(StreamOptions options,
+                                                             const PromptShape& prompt,
+                                                             std::shared_ptr<ReadySignal> ready,
+                                                             bool pumped);
+
+  // --- The step loop's end. One caller at a time.
+
+  const StreamOptions& options() const { return options_; }
+  const PromptShape& prompt() const { return prompt_; }
+  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+  // The host has left as many tokens unread as the stream may queue.
+  bool QueueIsFull();
+  void SetPhase(Phase phase);
+  int64_t generated() const { return generated_; }
+  // Adds a token and its bytes; true when a stop string is now complete. On an exception nothing of
+  // the token is visible.
+  bool Push(sampling::Draw draw, std::string_view bytes);
+  void PushPromptLogprob(float logprob);
+  // The terminal event; the first one counts. Never allocates.
+  void Finish(FinishReason reason, absl::Status status);
+
+  // --- The host's end. Any thread.
+
+  absl::StatusOr<ReadResult> Read(const ReadBuffers& buffers, bool* queue_was_full);
+  absl::Status Wait(int64_t timeout_ms);
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  StreamInfo Info() const;
+  absl::StatusOr<int64_t> TopLogprobs(int64_t index, absl::Span<sampling::TokenLogprob> out) const;
+  absl::StatusOr<int64_t> PromptLogprobs(int64_t first, absl::Span<float> out) const;
+  void SetTag(uint64_t tag);
+
+  // For Engine::Wait: the tag if there is something to read (else 0), and whether there ever will
+  // be.
+  uint64_t ReadyTag() const;
+  bool Delivered() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  struct OutputToken {
+    int32_t token;
+    float logprob;
+  };
+
+  StreamState(StreamOptions options, const PromptShape& prompt, std::shared_ptr<ReadySignal> ready,
+              bool pumped);
+  int64_t MicrosSinceSubmit() const;
+  bool Readable() const { return !tokens_.empty() || !text_.empty() || (finished_ && !delivered_); }
+  void TakeTokens(const ReadBuffers& buffers, ReadResult& result);
+  absl::Status TakeText(const ReadBuffers& buffers, ReadResult& result);
+
+  const StreamOptions options_;
+  const PromptShape prompt_;
+  const std::shared_ptr<ReadySignal> ready_;
+  const bool pumped_;
+  const Clock::time_point submitted_;
+  std::atomic<bool> cancelled_{false};
+  int64_t generated_ = 0;  // the step loop's own count
+
+  mutable std::mutex mu_;
+  std::condition_variable changed_;
+  // Guarded by mu_.
+  text::StopMatcher stops_;
+  text::Utf8Stream characters_;
+  std::deque<OutputToken> tokens_;                       // unread
+  int64_t first_unread_ = 0;                             // index in the output of tokens_.front()
+  std::string text_;                                     // unread, whole characters
+  std::deque<std::vector<sampling::TokenLogprob>> top_;  // of the last tokens
+  int64_t first_top_ = 0;                                // output index of top_.front()
+  std::vector<float> prompt_logprobs_;
+  StreamInfo info_;
+  bool finished_ = false;
+  bool delivered_ = false;
+  uint64_t tag_ = 0;
+};
+
+}  // namespace llmrt::engine
