@@ -1,0 +1,72 @@
+#include "sampling/log_probs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+#include "numerics/exact_math_f64.h"
+#include "sampling/weights.h"
+
+namespace llmrt::sampling {
+namespace {
+
+absl::Status BadLogit(absl::Span<const float> logits) {
+  size_t token = 0;
+  while (logits[token] < INFINITY) ++token;
+  return absl::DataLossError(
+      absl::StrCat("logit of token ", token, " is ", std::isnan(logits[token]) ? "NaN" : "+inf",
+                   "; logits must be finite or -inf; the model's weights are damaged or overflow "
+                   "in this numeric class; check the file or use kv type f32"));
+}
+
+}  // namespace
+
+absl::StatusOr<LargestLogit> FindLargest(absl::Span<const float> logits) {
+  LargestLogit best = {-INFINITY, -1};
+  bool good = true;
+  for (size_t token = 0; token < logits.size(); ++token) {
+    const float logit = logits[token];
+    good &= logit < INFINITY;  // false for NaN too
+    if (logit > best.logit) best = {logit, static_cast<int32_t>(token)};
+  }
+  if (!good) return BadLogit(logits);
+  if (best.token < 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("all ", logits.size(),
+                     " logits are -inf; at least one token must be possible; loosen "
+                     "the token mask or logit_bias"));
+  }
+  return best;
+}
+
+double LogSumWeights(absl::Span<const float> logits, float max) {
+  // The largest logit's own weight is 2^40, so the logarithm is of a number >= 1.
+  return numerics::LogF64(static_cast<double>(SumWeights(max, logits)) * 0x1p-40);
+}
+
+float LogProbOf(absl::Span<const float> logits, int32_t token) {
+  const absl::StatusOr<LargestLogit> largest = FindLargest(logits);
+  if (!largest.ok() || token < 0 || static_cast<size_t>(token) >= logits.size()) return NAN;
+  return LogprobFrom(logits[static_cast<size_t>(token)], largest->logit,
+                     LogSumWeights(logits, largest->logit));
+}
+
+void TopLogprobs(absl::Span<const float> logits, float max, double log_sum, int32_t n,
+                 std::vector<TokenLogprob>* out) {
+  // Insertion into a list of at most 20; nearly every token fails the first comparison. Equal
+  // logits come in order of ids, so a later one goes behind.
+  out->clear();
+  const size_t wanted = std::min(static_cast<size_t>(n), logits.size());
+  for (size_t token = 0; token < logits.size() && wanted > 0; ++token) {
+    const float logit = logits[token];
+    if (out->size() == wanted && !(logit > out->back().logprob)) continue;
+    if (out->size() == wanted) out->pop_back();
+    const auto at = std::find_if(out->begin(), out->end(),
+                                 [logit](const TokenLogprob& o) { return logit > o.logprob; });
+    out->insert(at, {static_cast<int32_t>(token), logit});
+  }
+  for (TokenLogprob& entry : *out) entry.logprob = LogprobFrom(entry.logprob, max, log_sum);
+}
+
+}  // namespace llmrt::sampling
