@@ -14,34 +14,48 @@
  *     llmrt_session_create(engine, NULL, &session);
  *     llmrt_session_append_text(session, "Once upon a time", -1, 0);
  *     llmrt_session_submit(session, NULL, &stream);
- *     while (llmrt_stream_wait(stream, -1) == LLMRT_STATUS_OK &&
- *            llmrt_stream_read(stream, NULL, NULL, 0, text, sizeof text, &result) ==
- * LLMRT_STATUS_OK) fwrite(text, 1, (size_t)result.text_bytes, stdout);
+ *     while (result.finish_reason == LLMRT_FINISH_NONE) {
+ *       llmrt_stream_wait(stream, -1);
+ *       llmrt_stream_read(stream, NULL, NULL, 0, text, sizeof text, &result);
+ *       fwrite(text, 1, (size_t)result.text_bytes, stdout);
+ *     }
  *
  * CONVENTIONS, which hold for every function unless it says otherwise
  *
- * Status. Functions return a status; LLMRT_STATUS_OK is 0. On any other value no output is written,
- *   except a required length, and llmrt_last_message() holds one line that names the value, the
- * limit and the remedy. Handles. Opaque values, never dereferenced: type tag, slot and generation.
- * A stale, foreign or mistyped handle gives LLMRT_STATUS_INVALID_HANDLE, never undefined behaviour.
- * NULL is no handle: passing it where one is needed gives INVALID_HANDLE too; every release accepts
- * NULL. Ownership. A handle that a create, open, submit or get function returns belongs to the
- * caller, who gives it back with its release function, in any order, on any thread. Children keep
- * what they need alive. Pointers that a caller passes in are read during the call only, except
- * borrowed memory sources and callbacks. Thread safety. Every function may be called from any
- * thread at any time, without a lock, unless it says otherwise. None waits for a kernel, except
- * those named wait or step, model_open and the final freeing inside close and release. Text. UTF-8,
- * pointer and length in bytes; an input length of -1 means NUL-terminated. Text outputs take
- * (buffer, capacity, length): `length` receives the full length in bytes without a terminating NUL,
- * which is added where there is room. A capacity that is too small gives OUT_OF_RANGE, with
- *   `length` written; buffer NULL with capacity 0 asks for the length and gives OK.
- * Structs. Outputs only. The caller sets struct_size = sizeof(the struct) before the call; the
+ * STATUS. Functions return a status; LLMRT_STATUS_OK is 0. On any other value no output is written,
+ * except a required length, and llmrt_last_message() holds one line that names the value, the limit
+ * and the remedy.
+ *
+ * HANDLES. Opaque values, never dereferenced: type tag, slot and generation. A stale, foreign or
+ * mistyped handle gives LLMRT_STATUS_INVALID_HANDLE, never undefined behaviour. NULL is no handle:
+ * passing it where one is needed gives INVALID_HANDLE too; every release accepts NULL.
+ *
+ * OWNERSHIP. A handle that a create, open, submit or get function returns belongs to the caller,
+ * who gives it back with its release function, in any order, on any thread. Children keep what they
+ * need alive. Pointers that a caller passes in are read during the call only, except borrowed
+ * memory sources and callbacks. Everything is released or closed before the library is unloaded.
+ *
+ * THREAD SAFETY. Every function may be called from any thread at any time, without a lock, unless
+ * it says otherwise. None waits for a kernel, except those named wait or step, model_open and the
+ * final freeing inside close and release. The calling thread's floating-point mode is put back.
+ *
+ * TEXT. UTF-8, pointer and length in bytes; an input length of -1 means NUL-terminated, and NULL
+ * with length 0 is the empty text. Text outputs take (buffer, capacity, length): `length` receives
+ * the full length in bytes without a terminating NUL, which is added where there is room. A
+ * capacity that is too small gives OUT_OF_RANGE, with `length` written; buffer NULL with capacity 0
+ * asks for the length and gives OK.
+ *
+ * STRUCTS. Outputs only. The caller sets struct_size = sizeof(the struct) before the call; the
  * library writes the fields that fit, so that old programs run on newer libraries and the other way
- * round. Numbers. Times are in microseconds or milliseconds as named (_us, _ms), sizes in bytes
- * (_bytes). A timeout of -1 waits without limit, 0 does not wait. Errors. Besides what a function
- * lists, every function may return INVALID_HANDLE, INVALID_ARGUMENT (a NULL output, a negative
- * length or capacity, a struct_size of less than 4) and RESOURCE_EXHAUSTED (no memory for a small
- * object).
+ * round. struct_size itself stays as the caller set it.
+ *
+ * NUMBERS. Times are in microseconds or milliseconds as named (_us, _ms), sizes in bytes (_bytes).
+ * A timeout of -1 waits without limit, 0 does not wait.
+ *
+ * ERRORS. Besides what a function lists, every function may return INVALID_HANDLE, INVALID_ARGUMENT
+ * (a NULL output; a negative length, count, capacity or timeout where none is offered; NULL with a
+ * length or capacity other than 0; a struct_size of less than 4), RESOURCE_EXHAUSTED (no memory for
+ * a small object) and INTERNAL (a bug of this library).
  *
  * DESIGN NOTES: what will be added, so that nothing here has to change
  *
@@ -128,7 +142,8 @@ LLMRT_API llmrt_status llmrt_version(char* buffer, int64_t capacity, int64_t* le
 
 /*
  * The message of this thread's last failed call; empty if the last call succeeded. Every function
- * clears it on entry, except this one and the release functions. Errors: OUT_OF_RANGE (capacity).
+ * clears it on entry, except this one and the release functions. It has at most 1023 bytes. Errors:
+ * OUT_OF_RANGE (capacity); they leave the message alone.
  */
 LLMRT_API llmrt_status llmrt_last_message(char* buffer, int64_t capacity, int64_t* length);
 
@@ -141,7 +156,8 @@ LLMRT_API llmrt_status llmrt_last_message(char* buffer, int64_t capacity, int64_
  * Ownership: the caller owns the object and releases it; set_bytes copies.
  * Thread safety: any thread; concurrent setters on one object leave one of their values.
  * Errors: UNIMPLEMENTED for a key that this library does not know, that belongs to another kind or
- *   that has another type; OUT_OF_RANGE for a value outside the bounds.
+ *   that has another type; OUT_OF_RANGE for a value outside the bounds, or between them where the
+ *   key takes only some (BLOCK_SIZE 16 and 32, TEMPERATURE 0 and 1e-6 upwards).
  * Since: 1.
  * ---------------------------------------------------------------------------------------------- */
 
@@ -185,7 +201,7 @@ typedef enum llmrt_option {
       2009,                 /* last tokens of the session that penalties see; -1: all [64] */
   LLMRT_STREAM_SEED = 2010, /* never set: a random one, reported in llmrt_stream_info */
   LLMRT_STREAM_SAMPLE_INDEX = 2011,    /* another draw of the same seed: 0, 1, ... [0] */
-  LLMRT_STREAM_LOGIT_BIAS = 2012,      /* bytes: pairs of int32 token id, float32 bias */
+  LLMRT_STREAM_LOGIT_BIAS = 2012,      /* bytes: int32 id, float32 bias (-inf: never), ... */
   LLMRT_STREAM_STOP_TOKENS = 2013,     /* bytes: int32 ids that end the stream and are not shown */
   LLMRT_STREAM_STOP_STRINGS = 2014,    /* bytes: UTF-8 strings, each followed by a NUL */
   LLMRT_STREAM_IGNORE_EOS = 2015,      /* 1: the model's own end tokens do not end it [0] */
@@ -204,10 +220,14 @@ typedef enum llmrt_context_policy {
 
 /* Makes an empty set for `kind` (llmrt_options_kind). Errors: INVALID_ARGUMENT (unknown kind). */
 LLMRT_API llmrt_status llmrt_options_create(int32_t kind, llmrt_options** options);
+/* Sets an integer. */
 LLMRT_API llmrt_status llmrt_options_set_i64(llmrt_options* options, int32_t key, int64_t value);
-/* NaN and infinities give OUT_OF_RANGE. */
+/* Sets a number; NaN and infinities give OUT_OF_RANGE. */
 LLMRT_API llmrt_status llmrt_options_set_f64(llmrt_options* options, int32_t key, double value);
-/* At most 1 MiB; a value of the wrong form (an unknown word, a cut pair) gives INVALID_ARGUMENT. */
+/*
+ * Sets bytes, at most 1 MiB of them (more: OUT_OF_RANGE). A value of the wrong form (an unknown
+ * word, a cut pair) gives INVALID_ARGUMENT. Length -1 is for the keys that take a word.
+ */
 LLMRT_API llmrt_status llmrt_options_set_bytes(llmrt_options* options, int32_t key,
                                                const void* bytes, int64_t length);
 /* The value, or the default where none was set. A seed that was not set: NOT_FOUND. */
@@ -219,18 +239,22 @@ LLMRT_API llmrt_status llmrt_options_get_bytes(llmrt_options* options, int32_t k
 LLMRT_API llmrt_status llmrt_options_bounds_i64(int32_t key, int64_t* minimum, int64_t* maximum);
 LLMRT_API llmrt_status llmrt_options_bounds_f64(int32_t key, double* minimum, double* maximum);
 /*
- * Engine options only: large memory (weights, KV, workspace) comes from the host. `allocate`
- * returns `bytes` bytes on a boundary of `alignment`, or NULL; `tag` is 0 weights, 1 KV, 2
- * workspace. `release` gets what allocate returned, with the same bytes and tag. Both NULL: the
- * library's own. They are called from any thread, must not call into the library, and with `user`
- * must stay valid until the engine is closed or freed. Errors: INVALID_ARGUMENT (one of the two is
- * NULL), UNIMPLEMENTED (not engine options).
+ * Memory hooks. `allocate` returns `bytes` bytes on a boundary of `alignment`, or NULL; `tag` is 0
+ * weights, 1 KV, 2 workspace. `release` gets what allocate returned, with the same bytes and tag.
+ * They are called from any thread, must not call into the library, and with `user` must stay valid
+ * until the engine is closed or freed.
  */
 typedef void* (*llmrt_allocate)(void* user, int64_t bytes, int64_t alignment, int32_t tag);
 typedef void (*llmrt_deallocate)(void* user, void* pointer, int64_t bytes, int32_t tag);
+/*
+ * Engine options only: large memory (weights, KV, workspace) comes from the host. Both NULL: the
+ * library's own. Errors: INVALID_ARGUMENT (one of the two is NULL), UNIMPLEMENTED (not engine
+ * options).
+ */
 LLMRT_API llmrt_status llmrt_options_set_memory_hook(llmrt_options* options,
                                                      llmrt_allocate allocate,
                                                      llmrt_deallocate release, void* user);
+/* Gives the options object back; NULL is a no-op. */
 LLMRT_API void llmrt_options_release(llmrt_options* options);
 
 /* ------------------------------------------------------------------------------------------------
@@ -239,9 +263,11 @@ LLMRT_API void llmrt_options_release(llmrt_options* options);
  * Ownership: the caller owns the source and releases it; models and engines keep what they need of
  *   it. Borrowed memory and a callback's `user` must live until the library no longer reads: until
  *   every model and engine made from the source is released or closed.
- * Thread safety: any thread. The read callback is called from the library's loading threads, one
- * call at a time for each source, with no lock of the library held. Errors: creating does not open
- * anything, so a missing file shows in model_open or in the load. Since: 1.
+ * Thread safety: any thread. The read callback is called from the library's loading threads and
+ *   from within model_open, one call at a time for each source.
+ * Errors: creating does not open anything, so a missing file shows in model_open or in the load. An
+ *   empty path or name, or one with a NUL in it, gives INVALID_ARGUMENT.
+ * Since: 1.
  * ---------------------------------------------------------------------------------------------- */
 
 typedef enum llmrt_memory_mode {
@@ -263,18 +289,20 @@ typedef int32_t (*llmrt_read_at)(void* user, int64_t offset, void* buffer, int64
 LLMRT_API llmrt_status llmrt_source_create_path(const char* path, int64_t path_length,
                                                 int64_t offset, int64_t length,
                                                 llmrt_source** source);
-/* `mode` is an llmrt_memory_mode. */
+/* Memory, borrowed or copied at once; `mode` is an llmrt_memory_mode. */
 LLMRT_API llmrt_status llmrt_source_create_memory(const void* bytes, int64_t length, int32_t mode,
                                                   llmrt_source** source);
 /* The host's own reader of `size` bytes. */
 LLMRT_API llmrt_status llmrt_source_create_callback(llmrt_read_at read_at, void* user, int64_t size,
                                                     llmrt_source** source);
 /*
- * Gives a part of a folder or split model by its file name. A name given twice: ALREADY_EXISTS.
- * Parts that were added come before files beside a path.
+ * Gives a part of a folder or split model by its file name. Parts that were added come before files
+ * beside a path. The part's own handle may be released at once; parts of the part do not count.
+ * Errors: ALREADY_EXISTS (a name given twice).
  */
 LLMRT_API llmrt_status llmrt_source_add_part(llmrt_source* source, const char* name,
                                              int64_t name_length, llmrt_source* part);
+/* Gives the source back; NULL is a no-op. */
 LLMRT_API void llmrt_source_release(llmrt_source* source);
 
 /* ------------------------------------------------------------------------------------------------
@@ -336,6 +364,7 @@ enum {
  * UNIMPLEMENTED (a format, version, type or tokenizer that this library does not know).
  */
 LLMRT_API llmrt_status llmrt_model_open(llmrt_source* source, llmrt_model** model);
+/* The model at a glance. */
 LLMRT_API llmrt_status llmrt_model_get_info(llmrt_model* model, llmrt_model_info* info);
 /* Key number `index`, in the file's order. */
 LLMRT_API llmrt_status llmrt_model_metadata_key(llmrt_model* model, int64_t index, char* buffer,
@@ -344,8 +373,10 @@ LLMRT_API llmrt_status llmrt_model_metadata_key(llmrt_model* model, int64_t inde
 LLMRT_API llmrt_status llmrt_model_metadata_value(llmrt_model* model, const char* key,
                                                   int64_t key_length, char* buffer,
                                                   int64_t capacity, int64_t* length);
+/* The name of tensor number `index`, in the file's order. */
 LLMRT_API llmrt_status llmrt_model_tensor_name(llmrt_model* model, int64_t index, char* buffer,
                                                int64_t capacity, int64_t* length);
+/* Shape, size and type of tensor number `index`. */
 LLMRT_API llmrt_status llmrt_model_tensor_info(llmrt_model* model, int64_t index,
                                                llmrt_tensor_info* info);
 /*
@@ -368,6 +399,7 @@ LLMRT_API llmrt_status llmrt_model_detokenize(llmrt_model* model, const int32_t*
  */
 LLMRT_API llmrt_status llmrt_model_plan(llmrt_model* model, llmrt_options* engine_options,
                                         llmrt_plan* plan);
+/* Gives the model back; NULL is a no-op. */
 LLMRT_API void llmrt_model_release(llmrt_model* model);
 
 /* ------------------------------------------------------------------------------------------------
@@ -377,7 +409,8 @@ LLMRT_API void llmrt_model_release(llmrt_model* model);
  *   frees weights and KV at once whoever still holds handles.
  * Thread safety: any thread. llmrt_engine_step: one caller at a time, a second gets UNAVAILABLE.
  * Errors: FAILED_PRECONDITION before the load has finished or after close; the load's own status
- * after it failed; ENGINE_UNHEALTHY after a device failed; and what each lists. Since: 1.
+ *   after it failed; ENGINE_UNHEALTHY after a device failed; and what each lists.
+ * Since: 1.
  * ---------------------------------------------------------------------------------------------- */
 
 typedef enum llmrt_load_phase {
@@ -458,6 +491,7 @@ LLMRT_API llmrt_status llmrt_engine_get_plan(llmrt_engine* engine, llmrt_plan* p
  */
 LLMRT_API llmrt_status llmrt_engine_get_fingerprint(llmrt_engine* engine, char* buffer,
                                                     int64_t capacity, int64_t* length);
+/* What the engine does now and did so far. */
 LLMRT_API llmrt_status llmrt_engine_get_info(llmrt_engine* engine, llmrt_engine_info* info);
 /*
  * Pumped engines only: does work for about `max_us` microseconds (0: the smallest slice; -1: until
@@ -467,8 +501,9 @@ LLMRT_API llmrt_status llmrt_engine_get_info(llmrt_engine* engine, llmrt_engine_
 LLMRT_API llmrt_status llmrt_engine_step(llmrt_engine* engine, int64_t max_us,
                                          llmrt_step_info* info);
 /*
- * Waits until at least one stream of the engine has something to read, and lists such streams: the
- * handles that their owners hold, not new ones. Errors: DEADLINE_EXCEEDED, FAILED_PRECONDITION (no
+ * Waits until at least one stream of the engine has something to read, and lists such streams, as
+ * many as `ready` holds (`capacity`, at least 1): the handles that their owners hold, not new ones.
+ * Errors: DEADLINE_EXCEEDED, FAILED_PRECONDITION (no
  * stream in flight or unread; a pumped engine, where nothing would end the wait).
  */
 LLMRT_API llmrt_status llmrt_engine_wait(llmrt_engine* engine, llmrt_stream** ready,
@@ -485,6 +520,7 @@ LLMRT_API llmrt_status llmrt_engine_poll_log(llmrt_engine* engine, llmrt_log_inf
  * turns the engine, its sessions and its streams stale. Waits for a slice that is running.
  */
 LLMRT_API llmrt_status llmrt_engine_close(llmrt_engine* engine);
+/* Gives the engine back; NULL is a no-op. The last of engine, sessions and streams frees it. */
 LLMRT_API void llmrt_engine_release(llmrt_engine* engine);
 
 /* ------------------------------------------------------------------------------------------------
@@ -529,7 +565,7 @@ LLMRT_API llmrt_status llmrt_session_append_text(llmrt_session* session, const c
  */
 LLMRT_API llmrt_status llmrt_session_submit(llmrt_session* session, llmrt_options* options,
                                             llmrt_stream** stream);
-/* Also while a stream is in flight. */
+/* What the session holds. Also while a stream is in flight. */
 LLMRT_API llmrt_status llmrt_session_get_info(llmrt_session* session, llmrt_session_info* info);
 /*
  * Copies committed tokens from position `first`; `count` receives how many were copied. Also while
@@ -537,6 +573,7 @@ LLMRT_API llmrt_status llmrt_session_get_info(llmrt_session* session, llmrt_sess
  */
 LLMRT_API llmrt_status llmrt_session_get_tokens(llmrt_session* session, int64_t first,
                                                 int32_t* tokens, int64_t capacity, int64_t* count);
+/* Gives the session back; NULL is a no-op. */
 LLMRT_API void llmrt_session_release(llmrt_session* session);
 
 /* ------------------------------------------------------------------------------------------------
@@ -545,7 +582,8 @@ LLMRT_API void llmrt_session_release(llmrt_session* session);
  * Ownership: the caller owns the stream and releases it; releasing one that runs cancels it.
  * Thread safety: any thread; concurrent reads share out what there is.
  * Errors: what each lists. A stream that failed reports it as its finish reason and status, here
- * and in llmrt_stream_info, not as the status of read. Since: 1.
+ *   and in llmrt_stream_info, not as the status of read.
+ * Since: 1.
  * ---------------------------------------------------------------------------------------------- */
 
 typedef enum llmrt_stream_state {
@@ -613,6 +651,7 @@ LLMRT_API llmrt_status llmrt_stream_read(llmrt_stream* stream, int32_t* tokens, 
  * with nothing to read).
  */
 LLMRT_API llmrt_status llmrt_stream_wait(llmrt_stream* stream, int64_t timeout_ms);
+/* Where the stream stands. */
 LLMRT_API llmrt_status llmrt_stream_get_info(llmrt_stream* stream, llmrt_stream_info* info);
 /* One line that says why a stream failed; empty otherwise. Errors: OUT_OF_RANGE (capacity). */
 LLMRT_API llmrt_status llmrt_stream_get_message(llmrt_stream* stream, char* buffer,
@@ -635,9 +674,12 @@ LLMRT_API llmrt_status llmrt_stream_top_logprobs(llmrt_stream* stream, int64_t i
 LLMRT_API llmrt_status llmrt_stream_prompt_logprobs(llmrt_stream* stream, int64_t first,
                                                     float* logprobs, int64_t capacity,
                                                     int64_t* count);
-/* Takes effect within one slice, also inside a prompt; the stream ends with LLMRT_FINISH_CANCELLED.
+/*
+ * Asks the stream to end with LLMRT_FINISH_CANCELLED. Takes effect within one slice, also inside a
+ * prompt.
  */
 LLMRT_API llmrt_status llmrt_stream_cancel(llmrt_stream* stream);
+/* Gives the stream back, cancelling it if it runs; NULL is a no-op. */
 LLMRT_API void llmrt_stream_release(llmrt_stream* stream);
 
 /* ------------------------------------------------------------------------------------------------
