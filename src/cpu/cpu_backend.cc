@@ -274,6 +274,11 @@ namespace llmrt::backend {
 absl::StatusOr<std::unique_ptr<Backend>> CreateCpuBackend(const BackendOptions& options) {
   absl::StatusOr<CpuTier> tier = cpu::PickTier(options.tier);
   if (!tier.ok()) return tier.status();
+#if defined(__x86_64__)
+  if (*tier == CpuTier::kAvx2) {
+    return cpu::CpuBackend::Create(cpu::kAvx2Kernels, cpu::TierName(*tier), options);
+  }
+#endif
   return cpu::CpuBackend::Create(cpu::kPortableKernels, cpu::TierName(*tier), options);
 }
 

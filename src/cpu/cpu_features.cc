@@ -60,9 +60,14 @@ std::string_view TierName(CpuTier tier) {
 absl::StatusOr<CpuTier> PickTier(CpuTier asked) {
   switch (asked) {
     case CpuTier::kBest:
-      return CpuTier::kPortable;
+      return HasAvx2() ? CpuTier::kAvx2 : CpuTier::kPortable;
     case CpuTier::kPortable:
       return asked;
+    case CpuTier::kAvx2:
+      if (HasAvx2()) return asked;
+      return absl::FailedPreconditionError(
+          "tier avx2 needs AVX2, FMA and F16C, which this processor lacks; use tier portable or "
+          "leave the choice to the library");
     default:
       break;
   }

@@ -1,0 +1,131 @@
+#include "tests/cpu/matmul_case.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "ops/host_storage.h"
+#include "ops/matmul.h"
+#include "ops/prepare.h"
+#include "tests/cpu/counted_kernels.h"
+
+namespace llmrt::cpu {
+
+using backend::CpuTier;
+using backend::Range;
+using backend::WeightType;
+using ops::Spread;
+
+MatMulCase::MatMulCase(ops::Random& random, WeightType type, int64_t n, int64_t k, int64_t rows_max,
+                       Spread spread)
+    : type_(type),
+      n_(n),
+      k_(k),
+      rows_max_(rows_max),
+      row_bytes_(backend::ActivationRowBytes(backend::ClassOf(type).activation, k)) {
+  weight_ = ops::HostMatrix::Create(TestMemory(), type, n, k).value();
+  const std::vector<uint8_t> bytes = ops::RandomWeights(random, type, n, k, spread);
+  EXPECT_TRUE(static_cast<ops::HostMatrix&>(*weight_).WriteRows(0, bytes).ok());
+  const std::vector<float> in = ops::RandomFloats(random, rows_max * k, spread);
+  activations_.resize(rows_max * row_bytes_);
+  ops::OraclePrepare({.in = in.data(),
+                      .cols = k,
+                      .format = backend::ClassOf(type).activation,
+                      .out = activations_.data()},
+                     {0, rows_max});
+  residual_ = ops::RandomFloats(random, rows_max * n, Spread::kNormal);
+}
+
+const std::vector<float>& MatMulCase::Expected(bool accumulate) {
+  std::vector<float>& expected = expected_[accumulate];
+  if (expected.empty()) {
+    expected = residual_;
+    ops::OracleMatMul({.weight = weight_.get(),
+                       .activations = activations_.data(),
+                       .num_rows = rows_max_,
+                       .out = expected.data(),
+                       .out_stride = n_,
+                       .accumulate = accumulate},
+                      {0, n_});
+  }
+  return expected;
+}
+
+void MatMulCase::Check(ops::Random& random, backend::Backend& backend, int64_t rows,
+                       bool accumulate) {
+  CheckRows(random, backend, {0, rows}, accumulate);
+}
+
+void MatMulCase::CheckRows(ops::Random& random, backend::Backend& backend, Range rows,
+                           bool accumulate) {
+  const int64_t stride = n_ + static_cast<int64_t>(random() % 3);
+  const float poison = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> out(rows.size() * stride, poison);
+  for (int64_t m = 0; m < rows.size() && accumulate; ++m) {
+    std::copy_n(residual_.data() + (rows.begin + m) * n_, n_, out.data() + m * stride);
+  }
+  for (int64_t begin = 0; begin < n_;) {
+    const int64_t end = begin + 1 + static_cast<int64_t>(random() % (n_ - begin));
+    ASSERT_TRUE(backend
+                    .MatMul({.weight = weight_.get(),
+                             .activations = activations_.data() + rows.begin * row_bytes_,
+                             .num_rows = rows.size(),
+                             .out = out.data(),
+                             .out_stride = stride,
+                             .accumulate = accumulate},
+                            {begin, end})
+                    .ok());
+    begin = end;
+  }
+  const std::vector<float>& expected = Expected(accumulate);
+  for (int64_t m = 0; m < rows.size(); ++m) {
+    const int64_t wrong =
+        ops::FirstDifference(absl::MakeSpan(out.data() + m * stride, n_),
+                             absl::MakeConstSpan(expected.data() + (rows.begin + m) * n_, n_));
+    ASSERT_EQ(wrong, -1) << backend::GeometryOf(type_).name << " " << backend.DeviceClass() << " N "
+                         << n_ << " K " << k_ << " M " << rows.size() << " row " << m << ": "
+                         << out[m * stride + wrong] << " instead of "
+                         << expected[(rows.begin + m) * n_ + wrong];
+    for (int64_t n = n_; n < stride; ++n) {
+      ASSERT_TRUE(ops::SameBits(&out[m * stride + n], &poison, 1)) << "written beside the result";
+    }
+  }
+}
+
+// One shape with more than one chunk, a short last one, and a short last panel: every number of
+// rows from 1 to 130 gives, row for row, the bits of the oracle. So a row's bits do not depend on
+// the rows beside it, on the threads, or on the ranges.
+void CheckEveryRowCount(WeightType type, CpuTier tier) {
+  ops::Random random(17);
+  constexpr int64_t kRowsMax = 130;
+  const int64_t k = backend::GeometryOf(type).values == 256 ? 768 : 544;
+  MatMulCase test(random, type, 19, k, kRowsMax, Spread::kWide);
+  for (int64_t rows = 1; rows <= kRowsMax; ++rows) {
+    const int32_t threads = static_cast<int32_t>(1 + rows % 4);
+    test.Check(random, BackendFor(tier, threads), rows, rows % 2 == 0);
+    if (testing::Test::HasFatalFailure()) return;
+  }
+}
+
+// Other shapes, at the numbers of rows where kernels change tiles (3, 4, 128) and beside them.
+void CheckShapes(WeightType type, CpuTier tier, const std::vector<int64_t>& ks) {
+  ops::Random random(23);
+  for (const int64_t k : ks) {
+    for (const int64_t n : {1, 7, 8, 9, 33}) {
+      constexpr int64_t kRowsMax = 129;
+      const Spread spread = n % 2 == 0 ? Spread::kNormal : Spread::kWide;
+      MatMulCase test(random, type, n, k, n == 9 ? kRowsMax : 9, spread);
+      for (const int64_t rows : {1, 2, 3, 4, 5, 7, 8, 9, 127, 128, 129}) {
+        if (rows > 9 && n != 9) continue;
+        const int32_t threads = static_cast<int32_t>(1 + random() % 4);
+        test.Check(random, BackendFor(tier, threads), rows, random() % 2 == 0);
+        if (testing::Test::HasFatalFailure()) return;
+      }
+      test.CheckRows(random, BackendFor(tier, 2), {5, 8}, false);
+    }
+  }
+}
+
+}  // namespace llmrt::cpu
