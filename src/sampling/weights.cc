@@ -24,11 +24,13 @@ namespace {
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
-[[gnu::target("avx2,fma")]] uint64_t FillFma(float max, absl::Span<Candidate> candidates) {
+[[gnu::target("avx2,fma"), gnu::flatten]] uint64_t FillFma(float max,
+                                                           absl::Span<Candidate> candidates) {
   return FillLoop(max, candidates);
 }
 
-[[gnu::target("avx2,fma")]] uint64_t SumFma(float max, absl::Span<const float> logits) {
+[[gnu::target("avx2,fma"), gnu::flatten]] uint64_t SumFma(float max,
+                                                          absl::Span<const float> logits) {
   return SumLoop(max, logits);
 }
 
