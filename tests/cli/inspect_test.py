@@ -103,6 +103,14 @@ class PlanTest(ProgramTest):
         self.assertLessEqual(bounded['total_bytes'], budget)
         self.assertLess(bounded['kv_blocks'], free['kv_blocks'])
 
+    def test_a_budget_of_the_plans_total_is_enough(self):
+        # The plan is a contract: what it says is what loading and running takes, to the byte.
+        for flags in ((), ('--threads', '1'), ('--threads', '4'), ('--numerics', 'reference')):
+            plan = self.json_of('plan', any_model(), *flags)
+            run = self.json_of('run', any_model(), '-p', 'Hello', '-n', '4', '--ignore-eos', '--memory',
+                               str(plan['total_bytes']), *flags)
+            self.assertEqual(len(run['tokens']), 4)
+
     def test_people_get_a_table(self):
         text = self.succeed('plan', any_model(), '--sessions', '2', '--context', '64').decode()
         for row in ('weights', 'KV per token', 'KV cache', 'workspace', 'total', 'context', 'decode ceiling'):

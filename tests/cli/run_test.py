@@ -93,8 +93,7 @@ class RunTest(ProgramTest):
         model = program.shared_model('tinystories-1.4M-q8_0.gguf')
         run = self.json_of('run', model, '-p', PROMPT, '--ignore-eos')
         self.assertEqual(run['finish_reason'], 'context_full')
-        # The last token is drawn and shown but needs no place of its own.
-        self.assertIn(len(run['prompt_tokens']) + len(run['tokens']), (256, 257))
+        self.assertEqual(len(run['prompt_tokens']) + len(run['tokens']), 256)
 
     def test_an_empty_prompt_starts_from_bos(self):
         run = self.json_of('run', program.shared_model('tinystories-1.4M-q8_0.gguf'), '-p', '', '-n', '4')
@@ -147,14 +146,14 @@ class InterruptTest(ProgramTest):
 class GoldenLogprobTest(ProgramTest):
 
     def test_logprobs_of_reference_numerics_are_the_golden_ones(self):
-        # The golden file has float64 logits rounded to what it prints; float32 sums over 4096 logits of about 10 lose
-        # no more than 4096 * 2^-24 * 10 of the log-sum-exp in the worst order, 0.0025.
+        # The golden file has float64 logits of about 20 with six digits; float32 between ops rounds each to 2^-24 of
+        # itself, which grows to some 1e-5 after five layers. A tenfold margin for the worst of single tokens.
         result = program.golden('tinystories-1.4M-f16')[0]
         run = self.json_of('run', program.shared_model('tinystories-1.4M-f16.gguf'), '-p', result['prompt'], '-n', '32',
                            '--numerics', 'reference', '--kv-type', 'f32', '--logprobs', '--ignore-eos')
         for step in (0, 1, 15, 31):
             expected = golden_logprob(result, step)
-            self.assertTrue(math.isclose(run['logprobs'][step], expected, abs_tol=2.5e-3), (step, expected))
+            self.assertTrue(math.isclose(run['logprobs'][step], expected, abs_tol=1e-4), (step, expected))
 
 
 def golden_logprob(result, step):
