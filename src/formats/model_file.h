@@ -23,6 +23,7 @@ namespace llmrt::formats {
 // are moved into TokenizerData and stay here only as their length.
 struct OmittedArray {
   int64_t length = 0;
+  bool operator==(const OmittedArray&) const = default;
 };
 using MetadataValue =
     std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<int64_t>,
