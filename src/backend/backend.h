@@ -151,6 +151,8 @@ class Backend {
   // Sequential read bandwidth, measured briefly, for the planner's ceiling.
   virtual double MeasureReadBandwidth() = 0;  // bytes per second
 
+  // Large memory that the backend took when it was made: scratch of its threads.
+  virtual int64_t ScratchBytes() const = 0;
   // Bytes a matrix or cache will take, before anything is allocated: the planner's numbers.
   virtual int64_t MatrixBytes(WeightType type, int64_t rows, int64_t cols) const = 0;
   virtual int64_t KvBlockBytes(const KvShape& shape) const = 0;

@@ -34,6 +34,7 @@ class ReferenceBackend final : public backend::Backend {
   double MeasureReadBandwidth() override { return 0; }
 
   // Weights stay as in the file and are dequantized a row at a time.
+  int64_t ScratchBytes() const override { return 0; }
   int64_t MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const override {
     return HostMatrix::Bytes(type, rows, cols).value_or(0);
   }

@@ -1,0 +1,190 @@
+// Promises of the forward pass that no single op can prove: a row has the same bits however its
+// step was cut, mixed, threaded or laid out in memory, in every numeric class. Equality with
+// independent computations is golden_test.cc's.
+
+#include "model/forward_pass.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "tests/model/random_model.h"
+#include "tests/model/step_runner.h"
+
+namespace llmrt::model {
+namespace {
+
+using backend::CpuTier;
+using backend::WeightType;
+using testing::RandomModelSpec;
+using testing::RandomTokens;
+using testing::RunnerOptions;
+using testing::StepRunner;
+
+using Rows = std::vector<std::vector<float>>;
+
+// Bits, not values: -0 and 0 differ here, and a NaN equals itself.
+void ExpectSameBits(const Rows& a, const Rows& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    ASSERT_EQ(a[i].size(), b[i].size());
+    ASSERT_EQ(std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)), 0)
+        << "position " << i;
+  }
+}
+
+struct Case {
+  WeightType type;
+  CpuTier tier;
+};
+
+std::string Name(const ::testing::TestParamInfo<Case>& info) {
+  return std::string(backend::GeometryOf(info.param.type).name) +
+         (info.param.tier == CpuTier::kPortable ? "Portable" : "Avx2");
+}
+
+std::vector<Case> AllCases() {
+  std::vector<Case> cases;
+  for (int type = 0; type < backend::kWeightTypeCount; ++type) {
+    for (const CpuTier tier : {CpuTier::kPortable, CpuTier::kAvx2}) {
+      cases.push_back({static_cast<WeightType>(type), tier});
+    }
+  }
+  return cases;
+}
+
+RandomModelSpec SpecFor(WeightType type) {
+  RandomModelSpec spec;
+  spec.type = type;
+  if (backend::GeometryOf(type).values == 256) {  // K-quants need rows of whole superblocks
+    spec.dim = 256;
+    spec.ffn_dim = 256;
+    spec.layers = 1;
+  }
+  return spec;
+}
+
+class ForwardPassBitsTest : public ::testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    if (!testing::HasTier(GetParam().tier)) GTEST_SKIP() << "this machine lacks the tier";
+    file_ = testing::OpenRandomModel(SpecFor(GetParam().type));
+    options_.tier = GetParam().tier;
+  }
+
+  std::unique_ptr<formats::ModelFile> file_;
+  RunnerOptions options_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Classes, ForwardPassBitsTest, ::testing::ValuesIn(AllCases()), Name);
+
+// 131 positions: M = 1, every chunk below and above the kernels' row tiles, and all at once.
+TEST_P(ForwardPassBitsTest, LogitsAndKvAreTheSameForEveryChunking) {
+  const std::vector<int32_t> tokens = RandomTokens(131, 300, 1);
+  StepRunner decode(*file_, options_);
+  const Rows expected = decode.Run(tokens, 1);
+  const std::vector<uint8_t> expected_kv = decode.KvBytes(0);
+  for (const int64_t chunk : {2, 5, 16, 33, 64, 131}) {
+    SCOPED_TRACE(chunk);
+    StepRunner runner(*file_, options_);
+    ExpectSameBits(runner.Run(tokens, chunk), expected);
+    EXPECT_EQ(runner.KvBytes(0), expected_kv);
+  }
+}
+
+TEST_P(ForwardPassBitsTest, LogitsAreTheSameForEverySliceAndThreadCount) {
+  const std::vector<int32_t> tokens = RandomTokens(40, 300, 2);
+  StepRunner whole(*file_, options_);
+  const Rows expected = whole.Run(tokens, 40);
+  for (const int32_t threads : {1, 2, 3}) {
+    for (const int64_t slice_cost : {int64_t{1}, int64_t{20000}}) {
+      SCOPED_TRACE(threads);
+      RunnerOptions options = options_;
+      options.threads = threads;
+      options.slice_cost = slice_cost;
+      StepRunner runner(*file_, options);
+      ExpectSameBits(runner.Run(tokens, 20), expected);
+      EXPECT_GT(runner.slices(), 100);
+    }
+  }
+}
+
+TEST_P(ForwardPassBitsTest, NeighboursInTheBatchChangeNothing) {
+  const std::vector<int32_t> tokens = RandomTokens(30, 300, 3);
+  const std::vector<int32_t> others = RandomTokens(60, 300, 4);
+  StepRunner alone(*file_, options_);
+  const Rows expected = alone.Run(tokens, 30);
+  StepRunner mixed(*file_, options_);
+  Rows seen;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    // One decode row of ours between a prefill chunk and a decode row of others.
+    const Rows rows = mixed.Step(
+        {{1, {others[i], others[i + 1], others[i + 2]}}, {0, {tokens[i]}}, {2, {others[i + 3]}}});
+    seen.push_back(rows[3]);
+  }
+  ExpectSameBits(seen, expected);
+  EXPECT_EQ(mixed.KvBytes(0), alone.KvBytes(0));
+}
+
+class TierTest : public ::testing::TestWithParam<Case> {};
+
+INSTANTIATE_TEST_SUITE_P(Types, TierTest, ::testing::ValuesIn([] {
+                           std::vector<Case> cases;
+                           for (int type = 0; type < backend::kWeightTypeCount; ++type) {
+                             cases.push_back({static_cast<WeightType>(type), CpuTier::kAvx2});
+                           }
+                           return cases;
+                         }()),
+                         Name);
+
+TEST_P(TierTest, AgreesWithThePortableTierBitForBit) {
+  if (!testing::HasTier(GetParam().tier)) GTEST_SKIP() << "this machine lacks the tier";
+  const auto file = testing::OpenRandomModel(SpecFor(GetParam().type));
+  const std::vector<int32_t> tokens = RandomTokens(50, 300, 6);
+  RunnerOptions portable, other;
+  other.tier = GetParam().tier;
+  StepRunner a(*file, portable), b(*file, other);
+  ExpectSameBits(a.Run(tokens, 50), b.Run(tokens, 7));
+  EXPECT_EQ(a.KvBytes(0), b.KvBytes(0));
+}
+
+// Positions beyond 256 cross the attention's splits; block sizes and KV types change the paging.
+TEST(ForwardPassTest, LongContextsHaveTheSameBitsForEveryChunking) {
+  const auto file = testing::OpenRandomModel({.layers = 1, .dim = 32, .ffn_dim = 32});
+  const std::vector<int32_t> tokens = RandomTokens(600, 300, 7);
+  for (const backend::KvType kv_type :
+       {backend::KvType::kF32, backend::KvType::kF16, backend::KvType::kBF16}) {
+    RunnerOptions options;
+    options.kv_type = kv_type;
+    StepRunner decode(*file, options);
+    const Rows expected = decode.Run(tokens, 1);
+    for (const int64_t chunk : {77, 300}) {
+      options.block_size = 32;
+      StepRunner runner(*file, options);
+      ExpectSameBits(runner.Run(tokens, chunk), expected);
+    }
+  }
+}
+
+TEST(ForwardPassTest, AStepBeyondItsLimitsIsRefused) {
+  const auto file = testing::OpenRandomModel({});
+  RunnerOptions options;
+  options.rows = 4;
+  StepRunner runner(*file, options);
+  EXPECT_THROW(runner.Run(RandomTokens(5, 300, 8), 5), std::runtime_error);
+}
+
+TEST(ForwardPassTest, AnAbandonedStepLeavesTheNextOneUntouched) {
+  const auto file = testing::OpenRandomModel({});
+  const std::vector<int32_t> tokens = RandomTokens(20, 300, 9);
+  StepRunner runner(*file, {});
+  const Rows first = runner.Run(tokens, 20);
+  StepRunner again(*file, {});
+  const Rows second = again.Run(tokens, 20);
+  ExpectSameBits(first, second);
+}
+
+}  // namespace
+}  // namespace llmrt::model

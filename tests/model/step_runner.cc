@@ -1,0 +1,139 @@
+#include "tests/model/step_runner.h"
+
+#include <algorithm>
+#include <random>
+#include <stdexcept>
+#include <utility>
+
+namespace llmrt::testing {
+namespace {
+
+void Check(const absl::Status& status) {
+  if (!status.ok()) throw std::runtime_error(status.ToString());
+}
+
+template <typename T>
+T Take(absl::StatusOr<T> value) {
+  Check(value.status());
+  return *std::move(value);
+}
+
+std::unique_ptr<backend::Backend> MakeBackend(const RunnerOptions& options,
+                                              memory::LargeMemory& memory) {
+  backend::BackendOptions backend_options;
+  backend_options.memory = &memory;
+  backend_options.numerics = options.numerics;
+  backend_options.threads = options.threads;
+  backend_options.tier = options.tier;
+  return Take(options.numerics == backend::NumericMode::kReference
+                  ? backend::CreateReferenceBackend(backend_options)
+                  : backend::CreateCpuBackend(backend_options));
+}
+
+}  // namespace
+
+StepRunner::StepRunner(const formats::ModelFile& file, const RunnerOptions& options)
+    : options_(options) {
+  config_ = Take(model::ReadLlamaConfig(file));
+  config_.rope.freq_divisors = Take(model::ReadRopeDivisors(file));
+  backend_ = MakeBackend(options, memory_);
+  const int64_t weights_bytes = Take(model::CheckTensors(file, config_, *backend_));
+  weights_ = Take(model::LoadWeights(file, config_, *backend_, nullptr));
+  if (memory_.used_bytes(memory::Tag::kWeights) != weights_bytes)
+    throw std::runtime_error("weights differ from the plan");
+  const backend::KvShape shape{.num_layers = config_.num_layers,
+                               .num_kv_heads = config_.num_kv_heads,
+                               .head_dim = config_.head_dim,
+                               .block_size = options.block_size,
+                               .type = options.kv_type};
+  const int64_t blocks_each =
+      (config_.context_length + options.block_size - 1) / options.block_size;
+  cache_ = Take(backend_->CreateKvCache(shape, kSequences * blocks_each));
+  const model::StepLimits limits{
+      .rows = options.rows, .logit_rows = options.rows, .context_length = config_.context_length};
+  pass_ = Take(model::ForwardPass::Create(config_, weights_, *backend_, *cache_, limits));
+  // Blocks of the sequences are mixed and scattered: nothing may depend on their order.
+  std::vector<int32_t> blocks(static_cast<size_t>(kSequences * blocks_each));
+  for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<int32_t>(i);
+  std::shuffle(blocks.begin(), blocks.end(), std::mt19937(5));
+  for (int32_t i = 0; i < kSequences; ++i) {
+    tables_.emplace_back(blocks.begin() + i * blocks_each, blocks.begin() + (i + 1) * blocks_each);
+  }
+  lengths_.resize(kSequences, 0);
+}
+
+std::vector<std::vector<float>> StepRunner::Step(const std::vector<Piece>& pieces) {
+  std::vector<int32_t> tokens, positions, sequences, logit_rows;
+  for (const Piece& piece : pieces) {
+    int64_t& length = lengths_[static_cast<size_t>(piece.sequence)];
+    for (const int32_t token : piece.tokens) {
+      logit_rows.push_back(static_cast<int32_t>(tokens.size()));
+      tokens.push_back(token);
+      positions.push_back(static_cast<int32_t>(length++));
+      sequences.push_back(piece.sequence);
+    }
+  }
+  const std::vector<absl::Span<const int32_t>> tables(tables_.begin(), tables_.end());
+  const backend::Batch batch{
+      .tokens = tokens, .positions = positions, .sequences = sequences, .block_tables = tables};
+  Check(pass_->Begin(batch, logit_rows));
+  while (!Take(pass_->Advance(options_.slice_cost, [this] { return ++slices_, true; }))) {
+  }
+  std::vector<std::vector<float>> logits;
+  for (size_t i = 0; i < logit_rows.size(); ++i) {
+    const absl::Span<const float> row = pass_->Logits(static_cast<int64_t>(i));
+    logits.emplace_back(row.begin(), row.end());
+  }
+  return logits;
+}
+
+std::vector<std::vector<float>> StepRunner::Run(const std::vector<int32_t>& tokens, int64_t chunk) {
+  std::vector<std::vector<float>> all;
+  for (size_t i = 0; i < tokens.size(); i += static_cast<size_t>(chunk)) {
+    const size_t end = std::min(tokens.size(), i + static_cast<size_t>(chunk));
+    for (auto& row : Step({{0, {tokens.begin() + i, tokens.begin() + end}}})) {
+      all.push_back(std::move(row));
+    }
+  }
+  return all;
+}
+
+std::vector<uint8_t> StepRunner::KvBytes(int32_t sequence) {
+  const backend::KvShape& shape = cache_->shape();
+  const int64_t length = lengths_[static_cast<size_t>(sequence)];
+  std::vector<uint8_t> all;
+  std::vector<uint8_t> block(static_cast<size_t>(shape.BlockBytes()));
+  const int64_t slot_bytes = shape.TileBytes() / shape.block_size;
+  for (int64_t first = 0; first < length; first += shape.block_size) {
+    const size_t logical = static_cast<size_t>(first / shape.block_size);
+    Check(backend_->ReadKvBlock(*cache_, tables_[static_cast<size_t>(sequence)][logical],
+                                absl::MakeSpan(block)));
+    const int64_t used = std::min<int64_t>(shape.block_size, length - first);
+    for (int64_t tile = 0; tile < shape.BlockBytes(); tile += shape.TileBytes()) {
+      std::fill(block.begin() + tile + used * slot_bytes, block.begin() + tile + shape.TileBytes(),
+                uint8_t{0});
+    }
+    all.insert(all.end(), block.begin(), block.end());
+  }
+  return all;
+}
+
+bool HasTier(backend::CpuTier tier) {
+  memory::LargeMemory memory(0);
+  backend::BackendOptions options;
+  options.memory = &memory;
+  options.threads = 1;
+  options.tier = tier;
+  return backend::CreateCpuBackend(options).ok();
+}
+
+std::vector<int32_t> RandomTokens(int64_t count, int32_t vocab_size, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<int32_t> tokens(static_cast<size_t>(count));
+  for (int32_t& token : tokens) {
+    token = static_cast<int32_t>(random() % static_cast<uint32_t>(vocab_size));
+  }
+  return tokens;
+}
+
+}  // namespace llmrt::testing

@@ -1,0 +1,72 @@
+// Runs tokens through a model in whatever pieces a test likes and keeps the bits: logits of every
+// position and the bytes of every KV block.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/create_backend.h"
+#include "model/forward_pass.h"
+#include "model/llama_config.h"
+#include "model/llama_weights.h"
+
+namespace llmrt::testing {
+
+struct RunnerOptions {
+  backend::NumericMode numerics = backend::NumericMode::kExact;
+  backend::CpuTier tier = backend::CpuTier::kPortable;
+  int32_t threads = 1;
+  backend::KvType kv_type = backend::KvType::kF16;
+  int32_t block_size = 16;
+  int64_t slice_cost = int64_t{1} << 40;
+  int64_t rows = 320;  // that a step may hold
+};
+
+// One model on one backend, with room for `kSequences` sequences whose blocks lie scattered.
+class StepRunner {
+ public:
+  static constexpr int32_t kSequences = 3;
+
+  StepRunner(const formats::ModelFile& file, const RunnerOptions& options);
+
+  struct Piece {
+    int32_t sequence;
+    std::vector<int32_t> tokens;
+  };
+
+  // One step of these pieces, each continuing its sequence. Logits of all its rows, in order.
+  std::vector<std::vector<float>> Step(const std::vector<Piece>& pieces);
+
+  // Runs `tokens` of sequence 0 in pieces of `chunk` and returns the logits of every position.
+  std::vector<std::vector<float>> Run(const std::vector<int32_t>& tokens, int64_t chunk);
+
+  // KV of a sequence, token by token as it lies in its blocks (the last block's unused slots
+  // zeroed).
+  std::vector<uint8_t> KvBytes(int32_t sequence);
+
+  int32_t vocab_size() const { return config_.vocab_size; }
+  int64_t slices() const { return slices_; }
+  memory::LargeMemory& memory() { return memory_; }
+
+ private:
+  memory::LargeMemory memory_{0};
+  RunnerOptions options_;
+  model::LlamaConfig config_;
+  std::unique_ptr<backend::Backend> backend_;
+  model::LlamaWeights weights_;
+  std::unique_ptr<backend::KvCache> cache_;
+  std::unique_ptr<model::ForwardPass> pass_;
+  std::vector<std::vector<int32_t>> tables_;
+  std::vector<int64_t> lengths_;
+  int64_t slices_ = 0;
+};
+
+// True where this machine has the tier; a test that needs it says so otherwise.
+bool HasTier(backend::CpuTier tier);
+
+// `count` token ids below `vocab_size`, by seed.
+std::vector<int32_t> RandomTokens(int64_t count, int32_t vocab_size, uint32_t seed);
+
+}  // namespace llmrt::testing
