@@ -1,5 +1,10 @@
 """llmrt chat with lines through a pipe: one answer a line, the turns of the model, and a context that fills up."""
 
+import os
+import pty
+import signal
+import subprocess
+
 import program
 from program import DONE, FAILED, ProgramTest, any_model, llmrt, shared_model
 
@@ -69,6 +74,35 @@ class ChatTest(ProgramTest):
 
     def test_a_model_that_cannot_load(self):
         self.refuse(FAILED, 'chat', 'no-such-model.gguf', stdin=b'Hello\n', says='no-such-model.gguf')
+
+
+class TerminalChatTest(ProgramTest):
+    """With a terminal as stdin: the name before each line on stderr, and Ctrl-C at the prompt."""
+
+    def start(self):
+        host, terminal = pty.openpty()
+        process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [program.BINARY, 'chat', any_model(), '-n', '4', '--user', 'Tom'], stdin=terminal, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+        os.close(terminal)
+        for clean_up in (process.stderr.close, process.stdout.close, process.wait, process.kill, lambda: os.close(host)):
+            self.addCleanup(clean_up)
+        self.assertEqual(process.stderr.read(5), b'Tom: ')
+        return host, process
+
+    def test_the_name_stands_before_every_line(self):
+        host, process = self.start()
+        os.write(host, b'Hello!\n')
+        self.assertEqual(process.stderr.read(5), b'Tom: ')
+        os.write(host, b'/quit\n')
+        self.assertEqual(process.wait(timeout=60), DONE)
+        self.assertTrue(process.stdout.read().endswith(b'\n'))
+
+    def test_control_c_at_the_prompt_ends_it(self):
+        _, process = self.start()
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=60), DONE)
+        self.assertEqual(process.stdout.read(), b'')
 
 
 class BundledChatTest(ProgramTest):

@@ -2,8 +2,6 @@
 // model files are not evaluated.
 
 #include <cstdio>
-#include <cstdlib>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +9,7 @@
 #include "commands.h"
 #include "conversation.h"
 #include "engine_flags.h"
+#include "line_reader.h"
 #include "loading.h"
 #include "sampling_flags.h"
 #include "terminal.h"
@@ -46,22 +45,13 @@ Outcome ChooseTurns(const ChatFlags& flags, llmrt_model* model, Turns* turns) {
   return Done();
 }
 
-// The next line without its end; nullopt at the end of the input and after Ctrl-C.
-std::optional<std::string> ReadLine(const std::string& label) {
-  if (StdinIsTerminal()) {
-    std::fprintf(stderr, "%s ", label.c_str());
-    std::fflush(stderr);
-  }
-  char* buffer = nullptr;
-  size_t capacity = 0;
-  const ssize_t length = getline(&buffer, &capacity, stdin);
-  const std::unique_ptr<char, void (*)(void*)> owner(buffer, &std::free);
-  if (length < 0) {
-    if (StdinIsTerminal()) std::fputc('\n', stderr);
-    return std::nullopt;
-  }
-  std::string line(buffer, static_cast<size_t>(length));
-  while (line.ends_with('\n') || line.ends_with('\r')) line.pop_back();
+// The next line, asked for with `label` where somebody types it.
+std::optional<std::string> AskForLine(LineReader& reader, const std::string& label,
+                                      const InterruptScope& interrupt) {
+  const bool typed = StdinIsTerminal();
+  if (typed) std::fprintf(stderr, "%s ", label.c_str());
+  std::optional<std::string> line = reader.Next(interrupt);
+  if (typed && !line) std::fputc('\n', stderr);
   return line;
 }
 
@@ -108,8 +98,9 @@ Outcome AnswerLine(Conversation& conversation, const std::string& line,
 
 Outcome Converse(Conversation& conversation, const std::string& label, InterruptScope& interrupt,
                  int64_t context_length) {
+  LineReader reader;
   for (;;) {
-    const std::optional<std::string> line = ReadLine(label);
+    const std::optional<std::string> line = AskForLine(reader, label, interrupt);
     if (!line || *line == "/quit") return Done();
     if (line->empty()) continue;
     LLMRT_CLI_TRY(AnswerLine(conversation, *line, interrupt, context_length));
