@@ -26,6 +26,42 @@ uint64_t CeilOfShare(float p, uint64_t total) {
   return static_cast<uint64_t>((product + ((static_cast<Wide>(1) << shift) - 1)) >> shift);
 }
 
+// Steps of 1/8 in the logit, the last one open.
+constexpr int kSteps = 256;
+
+// Never decreases as the logit falls, and equal logits share a step.
+int StepOf(float top, float logit) {
+  const float steps = (top - logit) * 8.0f;
+  return steps < static_cast<float>(kSteps - 1) ? static_cast<int>(steps) : kSteps - 1;
+}
+
+// How many of `candidates`, in the order of MoreLikely, it takes for `taken` to reach `wanted` (at
+// least one if `need_one`). They move to the front. Each round puts the likelier eighth of what is
+// undecided first.
+int64_t CutByOrder(uint64_t wanted, uint64_t taken, bool need_one,
+                   absl::Span<Candidate> candidates) {
+  int64_t low = 0, high = static_cast<int64_t>(candidates.size());
+  while (high - low > 32) {
+    const int64_t middle = low + (high - low) / 8;
+    std::nth_element(candidates.begin() + low, candidates.begin() + middle,
+                     candidates.begin() + high, MoreLikely);
+    uint64_t sum = taken;
+    for (int64_t i = low; i < middle; ++i) sum += candidates[static_cast<size_t>(i)].weight;
+    if (sum >= wanted) {
+      high = middle;
+    } else {
+      low = middle;
+      taken = sum;
+    }
+  }
+  std::sort(candidates.begin() + low, candidates.begin() + high, MoreLikely);
+  int64_t count = low;
+  while (count < high && (taken < wanted || (need_one && count == 0))) {
+    taken += candidates[static_cast<size_t>(count++)].weight;
+  }
+  return count;
+}
+
 bool TopPActive(const SamplingParams& params) { return params.top_p < 1.0f; }
 bool MinPActive(const SamplingParams& params) { return params.min_p > 0.0f; }
 
@@ -79,28 +115,24 @@ int64_t SelectWeighty(absl::Span<const float> logits, float temperature, float m
 int64_t KeepTopP(float p, uint64_t total, absl::Span<Candidate> candidates) {
   if (candidates.empty()) return 0;
   const uint64_t wanted = p <= 0.0f ? 0 : p >= 1.0f ? total : CeilOfShare(p, total);
-  // [0, low) is in, with weight `taken`; [high, end) is out; the cut lies between. Each round puts
-  // the likelier eighth of what is between first: few tokens hold most of the probability.
-  int64_t low = 0, high = static_cast<int64_t>(candidates.size());
-  uint64_t taken = 0;
-  while (high - low > 32) {
-    const int64_t middle = low + (high - low) / 8;
-    std::nth_element(candidates.begin() + low, candidates.begin() + middle,
-                     candidates.begin() + high, MoreLikely);
-    uint64_t sum = taken;
-    for (int64_t i = low; i < middle; ++i) sum += candidates[static_cast<size_t>(i)].weight;
-    if (sum >= wanted) {
-      high = middle;
-    } else {
-      low = middle;
-      taken = sum;
-    }
-  }
-  std::sort(candidates.begin() + low, candidates.begin() + high, MoreLikely);
-  int64_t count = low;
-  while (count < high && (taken < wanted || count == 0))
-    taken += candidates[static_cast<size_t>(count++)].weight;
-  return count;
+  // A histogram over the distance to the largest logit finds the step in which the cut lies: one
+  // pass, no sort.
+  float top = candidates[0].logit;
+  for (const Candidate& candidate : candidates) top = std::max(top, candidate.logit);
+  uint64_t sums[kSteps] = {};
+  for (const Candidate& candidate : candidates)
+    sums[StepOf(top, candidate.logit)] += candidate.weight;
+  int step = 0;
+  uint64_t taken = 0;  // the weight of the steps before
+  while (step < kSteps - 1 && taken + sums[step] < wanted) taken += sums[step++];
+  // Those steps to the front, then the step of the cut: only it needs an order.
+  const auto before = [&](const Candidate& c) { return StepOf(top, c.logit) < step; };
+  const auto upto = [&](const Candidate& c) { return StepOf(top, c.logit) <= step; };
+  const auto end = std::partition(candidates.begin(), candidates.end(), upto);
+  const auto begin = std::partition(candidates.begin(), end, before);
+  const absl::Span<Candidate> cut = candidates.subspan(
+      static_cast<size_t>(begin - candidates.begin()), static_cast<size_t>(end - begin));
+  return begin - candidates.begin() + CutByOrder(wanted, taken, begin == candidates.begin(), cut);
 }
 
 int64_t KeepMinP(float min_p, absl::Span<Candidate> candidates) {

@@ -1,5 +1,6 @@
 #include "sampling/gumbel_draw.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
@@ -8,6 +9,7 @@
 namespace llmrt::sampling {
 namespace {
 
+constexpr size_t kTile = 64;  // tokens whose random words are made together
 constexpr float kLn2 = 0.69314718f;
 // Stands for every rounding error in a bound: scores of interest are below 2^10 or so in magnitude
 // relative to the best, where a float's ulp is 2^-14; the noise itself is right to 2^-20.
@@ -17,13 +19,12 @@ constexpr float kSlack = 0.01f;
 // also the random function; both are strict with slack, so what they skip cannot win or tie.
 class BestScore {
  public:
-  explicit BestScore(const NoiseKey& key) : key_(key) {}
+  // Whether a token with this logit might win, whatever its noise: E >= 2^-33, so no score exceeds
+  // logit + 33 ln 2.
+  bool Possible(float logit) const { return logit > -INFINITY && !CannotReach(logit, 33); }
 
-  void Offer(float logit, int32_t token) {
-    if (!(logit > -INFINITY)) return;
-    // E >= 2^-33, so no score exceeds logit + 33 ln 2.
-    if (CannotReach(logit, 33)) return;
-    const uint32_t bits = numerics::NoiseBits(key_.seed, key_.position, token, key_.sample_index);
+  // `bits` is the token's random word.
+  void Offer(float logit, int32_t token, uint32_t bits) {
     // u >= 2^-(z + 1), z leading zeros of the random word, and E = -log(1 - u) >= u.
     const int zeros = bits == 0 ? 32 : __builtin_clz(bits);
     if (CannotReach(logit, zeros + 1)) return;
@@ -31,39 +32,58 @@ class BestScore {
     if (token_ < 0 || score > score_ || (score == score_ && token < token_)) {
       score_ = score;
       token_ = token;
+      // Slack grows with the magnitude, as rounding does.
+      bar_ = score - kSlack - std::fabs(score) * 0x1p-20f;
     }
   }
 
   int32_t token() const { return token_; }
 
  private:
-  // Whether logit + halvings * ln 2 is clearly below the best. Slack grows with the magnitude, as
-  // rounding does.
+  // Whether logit + halvings * ln 2 is clearly below the best.
   bool CannotReach(float logit, int halvings) const {
-    const float slack = kSlack + std::fabs(score_) * 0x1p-20f;
-    return token_ >= 0 && logit + static_cast<float>(halvings) * kLn2 + slack < score_;
+    return logit + static_cast<float>(halvings) * kLn2 < bar_;
   }
 
-  const NoiseKey key_;
   float score_ = 0.0f;
+  float bar_ = -INFINITY;  // nothing is below it while there is no best
   int32_t token_ = -1;
 };
+
+uint32_t WordOf(const NoiseKey& key, int32_t token) {
+  return numerics::NoiseBits(key.seed, key.position, token, key.sample_index);
+}
 
 }  // namespace
 
 int32_t DrawFromAll(const NoiseKey& key, absl::Span<const float> logits, float temperature,
                     int32_t first) {
-  BestScore best(key);
-  best.Offer(logits[static_cast<size_t>(first)] / temperature, first);
-  for (size_t token = 0; token < logits.size(); ++token) {
-    best.Offer(logits[token] / temperature, static_cast<int32_t>(token));
+  BestScore best;
+  best.Offer(logits[static_cast<size_t>(first)] / temperature, first, WordOf(key, first));
+  uint32_t words[kTile];
+  float tile[kTile];
+  for (size_t start = 0; start < logits.size(); start += kTile) {
+    const size_t count = std::min(kTile, logits.size() - start);
+    bool possible = false;
+    for (size_t i = 0; i < count; ++i) {
+      tile[i] = logits[start + i] / temperature;
+      possible |= best.Possible(tile[i]);
+    }
+    if (!possible) continue;
+    NoiseWords(key, static_cast<int32_t>(start), absl::MakeSpan(words, count));
+    for (size_t i = 0; i < count; ++i) {
+      if (best.Possible(tile[i])) best.Offer(tile[i], static_cast<int32_t>(start + i), words[i]);
+    }
   }
   return best.token();
 }
 
 int32_t DrawFromCandidates(const NoiseKey& key, absl::Span<const Candidate> candidates) {
-  BestScore best(key);
-  for (const Candidate& candidate : candidates) best.Offer(candidate.logit, candidate.token);
+  BestScore best;
+  for (const Candidate& candidate : candidates) {
+    if (best.Possible(candidate.logit))
+      best.Offer(candidate.logit, candidate.token, WordOf(key, candidate.token));
+  }
   return best.token();
 }
 

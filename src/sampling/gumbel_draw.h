@@ -7,16 +7,11 @@
 #include <cstdint>
 
 #include "absl/types/span.h"
+#include "sampling/noise_words.h"
 #include "sampling/sampling_params.h"
 #include "sampling/weights.h"
 
 namespace llmrt::sampling {
-
-struct NoiseKey {
-  uint64_t seed;
-  int64_t position;
-  int32_t sample_index;
-};
 
 // Among all tokens with logit / temperature > -infinity. `first` is where the search starts (the
 // likeliest token: it makes the bound that spares most others their noise); it changes nothing
