@@ -1,0 +1,174 @@
+// The backend around the kernels: memory, errors, tiers, and the host's floating-point mode.
+#include "cpu/cpu_backend.h"
+
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "cpu/cpu_features.h"
+#include "gtest/gtest.h"
+#include "ops/matmul.h"
+#include "ops/prepare.h"
+#include "ops/rms_norm.h"
+#include "tests/cpu/counted_kernels.h"
+#include "tests/ops/random_data.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace llmrt::cpu {
+namespace {
+
+using backend::BackendOptions;
+using backend::CpuTier;
+using backend::WeightType;
+
+TEST(CpuBackendTest, SaysWhatItIs) {
+  memory::LargeMemory memory(0);
+  auto best = backend::CreateCpuBackend({.memory = &memory, .threads = 2}).value();
+  EXPECT_EQ(best->device(), "cpu");
+  EXPECT_EQ(best->DeviceClass(), HasAvx2() ? "cpu/avx2" : "cpu/portable");
+  EXPECT_EQ(best->num_threads(), 2);
+  EXPECT_EQ(best->ClassFor(WeightType::kQ4_K).name, "int8-blocks-32");
+  EXPECT_EQ(best->ClassFor(WeightType::kBF16).name, "bfloat16-pairs");
+  EXPECT_EQ(best->ClassFor(WeightType::kF16).name, "float32-lanes-16");
+  EXPECT_GT(best->MeasureReadBandwidth(), 0.0);
+  auto portable =
+      backend::CreateCpuBackend({.memory = &memory, .threads = 1, .tier = CpuTier::kPortable})
+          .value();
+  EXPECT_EQ(portable->DeviceClass(), "cpu/portable");
+  auto all_cores = backend::CreateCpuBackend({.memory = &memory}).value();
+  EXPECT_EQ(all_cores->num_threads(), CountUsableCores());
+}
+
+TEST(CpuBackendTest, TiersWithoutKernelsAreUnimplemented) {
+  memory::LargeMemory memory(0);
+  for (const CpuTier tier : {CpuTier::kAvx512, CpuTier::kVnni, CpuTier::kAmx}) {
+    EXPECT_EQ(backend::CreateCpuBackend({.memory = &memory, .tier = tier}).status().code(),
+              absl::StatusCode::kUnimplemented);
+  }
+}
+
+TEST(CpuBackendTest, WrongOptionsAreRefused) {
+  EXPECT_FALSE(backend::CreateCpuBackend({}).ok());
+  memory::LargeMemory memory(0);
+  EXPECT_FALSE(
+      backend::CreateCpuBackend({.memory = &memory, .numerics = backend::NumericMode::kReference})
+          .ok());
+  EXPECT_EQ(backend::CreateCpuBackend({.memory = &memory, .threads = -1}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(CpuBackendTest, EveryByteGoesThroughTheBudgetAndComesBack) {
+  memory::LargeMemory memory(0);
+  {
+    auto backend = backend::CreateCpuBackend({.memory = &memory, .threads = 2}).value();
+    EXPECT_EQ(memory.used_bytes(memory::Tag::kWorkspace), 2 * kScratchBytes);
+    auto matrix = backend->CreateMatrix(WeightType::kQ4_0, 100, 64).value();
+    EXPECT_EQ(memory.used_bytes(memory::Tag::kWeights),
+              backend->MatrixBytes(WeightType::kQ4_0, 100, 64));
+    EXPECT_EQ(backend->MatrixBytes(WeightType::kQ4_0, 100, 64), 100 * 2 * 18);
+    const backend::KvShape shape = {.num_layers = 2, .num_kv_heads = 2, .head_dim = 64};
+    auto cache = backend->CreateKvCache(shape, 10).value();
+    EXPECT_EQ(memory.used_bytes(memory::Tag::kKv), 10 * backend->KvBlockBytes(shape));
+    auto buffer = backend->CreateBuffer(1000, memory::Tag::kWorkspace).value();
+    EXPECT_EQ(memory.used_bytes(memory::Tag::kWorkspace), 2 * kScratchBytes + 1000);
+  }
+  EXPECT_EQ(memory.used_bytes(), 0);
+}
+
+TEST(CpuBackendTest, WhatTheBudgetRefusesIsResourceExhausted) {
+  memory::LargeMemory none(kScratchBytes - 1);
+  EXPECT_EQ(backend::CreateCpuBackend({.memory = &none, .threads = 1}).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(none.used_bytes(), 0);
+
+  memory::LargeMemory memory(kScratchBytes + 1000);
+  auto backend = backend::CreateCpuBackend({.memory = &memory, .threads = 1}).value();
+  EXPECT_EQ(backend->CreateMatrix(WeightType::kF32, 100, 100).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(backend->CreateBuffer(1001, memory::Tag::kWorkspace).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  const backend::KvShape shape = {.num_layers = 2, .num_kv_heads = 2, .head_dim = 64};
+  EXPECT_EQ(backend->CreateKvCache(shape, 10).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(backend->CreateBuffer(1000, memory::Tag::kWorkspace).ok());
+}
+
+TEST(CpuBackendTest, HeadsThatTheKernelsCannotHoldAreRefused) {
+  backend::Backend& backend = BackendFor(CpuTier::kPortable, 1);
+  EXPECT_EQ(backend.CreateKvCache({.num_layers = 1, .num_kv_heads = 1, .head_dim = 1024}, 1)
+                .status()
+                .code(),
+            absl::StatusCode::kUnimplemented);
+}
+
+TEST(CpuBackendTest, CopiesAndReadsGoThroughToTheStorage) {
+  backend::Backend& backend = BackendFor(CpuTier::kPortable, 1);
+  auto buffer = backend.CreateBuffer(16, memory::Tag::kWorkspace).value();
+  const std::vector<uint8_t> in = {1, 2, 3, 4};
+  std::vector<uint8_t> out(4);
+  ASSERT_TRUE(backend.Upload(*buffer, 12, in).ok());
+  ASSERT_TRUE(backend.Download(*buffer, 12, absl::MakeSpan(out)).ok());
+  EXPECT_EQ(out, in);
+  EXPECT_FALSE(backend.Upload(*buffer, 13, in).ok());
+
+  const backend::KvShape shape = {.num_layers = 1, .num_kv_heads = 1, .head_dim = 4};
+  auto cache = backend.CreateKvCache(shape, 2).value();
+  std::vector<uint8_t> block(shape.BlockBytes());
+  EXPECT_TRUE(backend.CopyKvBlocks(*cache, {{0, 1}}).ok());
+  EXPECT_FALSE(backend.CopyKvBlocks(*cache, {{0, 2}}).ok());
+  EXPECT_TRUE(backend.ReadKvBlock(*cache, 1, absl::MakeSpan(block)).ok());
+  EXPECT_FALSE(backend.ReadKvBlock(*cache, 2, absl::MakeSpan(block)).ok());
+}
+
+TEST(CpuBackendTest, OpsRefuseWhatTheChecksRefuse) {
+  backend::Backend& backend = BackendFor(CpuTier::kPortable, 1);
+  EXPECT_FALSE(backend.Embed({}, {0, 1}).ok());
+  EXPECT_FALSE(backend.RmsNorm({}, {0, 1}).ok());
+  EXPECT_FALSE(backend.Prepare({}, {0, 1}).ok());
+  EXPECT_FALSE(backend.MatMul({}, {0, 1}).ok());
+  EXPECT_FALSE(backend.RopeStore({}, {0, 1}).ok());
+  EXPECT_FALSE(backend.Attention({}, {0, 1}).ok());
+  EXPECT_FALSE(backend.SwiGlu({}, {0, 1}).ok());
+  const std::vector<int32_t> one = {0};
+  EXPECT_FALSE(backend.BeginStep({.tokens = one}).ok());
+  EXPECT_TRUE(backend.BeginStep({}).ok());
+  EXPECT_TRUE(backend.EndStep().ok());
+}
+
+#if defined(__x86_64__)
+// A game that rounds toward zero and keeps denormals gets the same bits and its mode back.
+TEST(CpuBackendTest, TheHostsFloatingPointModeNeitherMattersNorChanges) {
+  ops::Random random(3);
+  constexpr int64_t kRows = 5, kDim = 600;
+  const auto in = ops::RandomFloats(random, kRows * kDim, ops::Spread::kWide);
+  const auto weight = ops::RandomFloats(random, kDim, ops::Spread::kNormal);
+  std::vector<float> expected(kRows * kDim), out(kRows * kDim);
+  backend::RmsNormParams params = {.in = in.data(),
+                                   .weight = weight.data(),
+                                   .dim = kDim,
+                                   .epsilon = 1e-6f,
+                                   .out = expected.data()};
+  ops::OracleRmsNorm(params, {0, kRows});
+  params.out = out.data();
+  const uint32_t host_mode = _mm_getcsr();
+  constexpr uint32_t kTowardZero = 0x1f80 | 0x6000;
+  for (const CpuTier tier : TestedTiers()) {
+    for (const int32_t threads : {1, 3}) {
+      std::fill(out.begin(), out.end(), 0.0f);
+      _mm_setcsr(kTowardZero);
+      const absl::Status status = BackendFor(tier, threads).RmsNorm(params, {0, kRows});
+      const uint32_t after = _mm_getcsr();
+      _mm_setcsr(host_mode);
+      EXPECT_TRUE(status.ok());
+      EXPECT_EQ(after & ~0x3fu, kTowardZero);
+      EXPECT_EQ(ops::FirstDifference(out, expected), -1);
+    }
+  }
+}
+#endif
+
+}  // namespace
+}  // namespace llmrt::cpu

@@ -1,0 +1,71 @@
+// What the objects of the numeric layers may refer to and define, read with nm from the archives.
+//
+// libm's functions differ between versions, so none may be called but fma and fmaf, whose result is
+// exact by definition. And what is compiled for AVX2 must define no weak function: the linker keeps
+// one copy of a weak function for the whole program, and older processors cannot run that one.
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gtest/gtest.h"
+
+namespace llmrt::cpu {
+namespace {
+
+// Lines that `nm options archive` prints.
+std::vector<std::string> ListSymbols(const std::string& options, const std::string& archive) {
+  const std::string command = absl::StrCat("nm ", options, " '", archive, "' 2>/dev/null");
+  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), &pclose);
+  std::string text;
+  char part[4096];
+  while (pipe != nullptr && fgets(part, sizeof(part), pipe.get()) != nullptr) text += part;
+  return absl::StrSplit(text, '\n', absl::SkipEmpty());
+}
+
+// True if the dynamic linker finds `name` in libm itself rather than in the libc that libm needs.
+bool IsInLibm(void* libm, const std::string& name) {
+  void* address = dlsym(libm, name.c_str());
+  Dl_info info;
+  return address != nullptr && dladdr(address, &info) != 0 && info.dli_fname != nullptr &&
+         absl::StrContains(info.dli_fname, "libm.so");
+}
+
+TEST(SymbolsTest, NumericLayersCallNothingOfLibmButFma) {
+  void* libm = dlopen("libm.so.6", RTLD_LAZY);
+  ASSERT_NE(libm, nullptr);
+  ASSERT_TRUE(IsInLibm(libm, "expf")) << "the test can tell libm's functions";
+  ASSERT_FALSE(IsInLibm(libm, "memcpy"));
+  for (const std::string archive : {LLMRT_CPU_ARCHIVE, LLMRT_OPS_ARCHIVE, LLMRT_NUMERICS_ARCHIVE}) {
+    int undefined = 0;
+    for (const std::string& line : ListSymbols("-u", archive)) {
+      const std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+      if (words.size() != 2 || words[0] != "U") continue;
+      ++undefined;
+      if (words[1] == "fma" || words[1] == "fmaf") continue;
+      EXPECT_FALSE(IsInLibm(libm, words[1])) << words[1] << " is used in " << archive;
+    }
+    EXPECT_GT(undefined, 0) << "nm read nothing from " << archive;
+  }
+  dlclose(libm);
+}
+
+TEST(SymbolsTest, ObjectsForNewerProcessorsDefineNoWeakFunction) {
+  int functions = 0;
+  for (const std::string& line : ListSymbols("-A -C --defined-only", LLMRT_CPU_ARCHIVE)) {
+    if (!absl::StrContains(line, "_avx2.cc.o:")) continue;
+    EXPECT_FALSE(absl::StrContains(line, " W ")) << line;
+    functions += absl::StrContains(line, " T ");
+  }
+#if defined(__x86_64__)
+  EXPECT_GE(functions, 20) << "the kernels of the table";
+#endif
+}
+
+}  // namespace
+}  // namespace llmrt::cpu
