@@ -1,0 +1,76 @@
+#include "ops/prepare.h"
+
+#include <cstring>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "numerics/float_types.h"
+#include "tests/ops/random_data.h"
+
+namespace llmrt::ops {
+namespace {
+
+using backend::ActivationBlock;
+using backend::ActivationFormat;
+
+std::vector<uint8_t> Prepared(const std::vector<float>& in, ActivationFormat format) {
+  const int64_t cols = static_cast<int64_t>(in.size());
+  std::vector<uint8_t> out(backend::ActivationRowBytes(format, cols), 0xff);
+  OraclePrepare({.in = in.data(), .cols = cols, .format = format, .out = out.data()}, {0, 1});
+  return out;
+}
+
+TEST(PrepareTest, FloatsAreCopiedAndPaddedWithZeros) {
+  const auto out = Prepared({1, 2, 3}, ActivationFormat::kF32);
+  ASSERT_EQ(out.size(), 64u);
+  float values[16];
+  std::memcpy(values, out.data(), 64);
+  EXPECT_EQ(values[2], 3.0f);
+  for (int i = 3; i < 16; ++i) EXPECT_EQ(values[i], 0.0f);
+}
+
+TEST(PrepareTest, BFloat16RoundsToNearestEven) {
+  // One ulp of bfloat16 at 1 is 2^-7: the first is a tie that goes down to even, the second up.
+  const auto out =
+      Prepared({1.0f + 0x1p-8f, 1.0f + 3 * 0x1p-8f, 0x1.01p0f}, ActivationFormat::kBF16);
+  uint16_t bits[32];
+  ASSERT_EQ(out.size(), sizeof(bits));
+  std::memcpy(bits, out.data(), sizeof(bits));
+  EXPECT_EQ(numerics::BF16ToF32(bits[0]), 1.0f);
+  EXPECT_EQ(numerics::BF16ToF32(bits[1]), 1.0f + 0x1p-6f);
+  EXPECT_EQ(bits[3], 0);
+}
+
+TEST(PrepareTest, BlocksHoldScaleSumAndRoundedValues) {
+  std::vector<float> in(40, 0.0f);
+  in[0] = 254.0f;  // scale 2
+  in[1] = 3.0f;    // 1.5: a tie, to 2
+  in[2] = 1.0f;    // 0.5: a tie, to 0
+  in[3] = -254.0f;
+  in[33] = -127.0f;  // the second, short block
+  const auto out = Prepared(in, ActivationFormat::kInt8);
+  ASSERT_EQ(out.size(), 2 * sizeof(ActivationBlock));
+  ActivationBlock blocks[2];
+  std::memcpy(blocks, out.data(), sizeof(blocks));
+  EXPECT_EQ(blocks[0].scale, 2.0f);
+  EXPECT_EQ(blocks[0].q[0], 127);
+  EXPECT_EQ(blocks[0].q[1], 2);
+  EXPECT_EQ(blocks[0].q[2], 0);
+  EXPECT_EQ(blocks[0].q[3], -127);
+  EXPECT_EQ(blocks[0].sum, 2);
+  EXPECT_EQ(blocks[1].scale, 1.0f);
+  EXPECT_EQ(blocks[1].q[1], -127);
+  EXPECT_EQ(blocks[1].sum, -127);
+}
+
+TEST(PrepareTest, WrongParametersAreRefused) {
+  const float in[] = {1};
+  uint8_t out[64];
+  EXPECT_TRUE(CheckPrepare({.in = in, .cols = 1, .out = out}, {0, 1}).ok());
+  EXPECT_FALSE(CheckPrepare({.in = in, .cols = 0, .out = out}, {0, 1}).ok());
+  EXPECT_FALSE(CheckPrepare({.in = in, .cols = 1}, {0, 1}).ok());
+  EXPECT_FALSE(CheckPrepare({.in = in, .cols = 1, .out = out}, {1, 0}).ok());
+}
+
+}  // namespace
+}  // namespace llmrt::ops
