@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "formats/gguf_types.h"
 #include "formats/status_macros.h"
@@ -121,7 +121,7 @@ absl::Status CheckOverlap(const GgufCursor& cursor, const std::vector<TensorInfo
 
 absl::Status ReadGgufTensors(GgufCursor& cursor, uint64_t count, std::vector<TensorInfo>* tensors) {
   FORMATS_RETURN_IF_ERROR(cursor.CheckCount(count, kEntryBytesMin, "the number of tensors"));
-  absl::flat_hash_set<std::string> names;
+  std::set<std::string> names;
   for (uint64_t i = 0; i < count; ++i) {
     TensorInfo tensor;
     FORMATS_RETURN_IF_ERROR(ReadTensor(cursor, &tensor));

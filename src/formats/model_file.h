@@ -4,13 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "backend/weight_type.h"
@@ -77,10 +78,14 @@ class ModelFile {
 
  private:
   friend class ModelFileBuilder;
+  // Ordered: names come from the file, and a tree is neither slowed down by chosen collisions nor
+  // left broken by an allocation that fails, as a hash table of Abseil would be.
+  using NameIndex = std::map<std::string, int32_t, std::less<>>;
+
   std::vector<MetadataEntry> metadata_;
-  absl::flat_hash_map<std::string, int32_t> metadata_index_;
+  NameIndex metadata_index_;
   std::vector<TensorInfo> tensors_;
-  absl::flat_hash_map<std::string, int32_t> tensor_index_;
+  NameIndex tensor_index_;
   std::vector<std::shared_ptr<ByteSource>> parts_;
   TokenizerData tokenizer_;
   std::string format_;

@@ -1,0 +1,42 @@
+#include "formats/gguf_types.h"
+
+#include <set>
+
+#include "gtest/gtest.h"
+
+namespace llmrt::formats {
+namespace {
+
+TEST(GgufTypesTest, WeightTypesMapBothWays) {
+  std::set<uint32_t> numbers;
+  for (int i = 0; i < backend::kWeightTypeCount; ++i) {
+    const auto type = static_cast<backend::WeightType>(i);
+    const uint32_t number = GgufTypeOf(type);
+    numbers.insert(number);
+    EXPECT_EQ(WeightTypeOfGguf(number), type);
+    EXPECT_EQ(GgufTensorTypeName(number), backend::GeometryOf(type).name);
+  }
+  EXPECT_EQ(numbers.size(), static_cast<size_t>(backend::kWeightTypeCount));
+}
+
+TEST(GgufTypesTest, OtherTensorTypesHaveNamesOnly) {
+  EXPECT_EQ(WeightTypeOfGguf(10), std::nullopt);
+  EXPECT_EQ(GgufTensorTypeName(10), "Q2_K");
+  EXPECT_EQ(GgufTensorTypeName(23), "IQ4_XS");
+  EXPECT_EQ(GgufTensorTypeName(39), "MXFP4");
+  EXPECT_EQ(GgufTensorTypeName(4), "unknown");  // withdrawn
+  EXPECT_EQ(GgufTensorTypeName(40), "unknown");
+  EXPECT_EQ(GgufTensorTypeName(0xffffffff), "unknown");
+}
+
+TEST(GgufTypesTest, MinimumBytesAreThoseOfAnEmptyValue) {
+  EXPECT_EQ(GgufMinimumBytes(GgufValueType::kBool), 1);
+  EXPECT_EQ(GgufMinimumBytes(GgufValueType::kInt16), 2);
+  EXPECT_EQ(GgufMinimumBytes(GgufValueType::kFloat32), 4);
+  EXPECT_EQ(GgufMinimumBytes(GgufValueType::kFloat64), 8);
+  EXPECT_EQ(GgufMinimumBytes(GgufValueType::kString), 8);
+  EXPECT_EQ(GgufMinimumBytes(GgufValueType::kArray), 12);
+}
+
+}  // namespace
+}  // namespace llmrt::formats
