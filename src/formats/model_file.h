@@ -54,7 +54,7 @@ class ModelFile {
   absl::Span<const MetadataEntry> metadata() const { return metadata_; }
   const MetadataValue* FindMetadata(std::string_view key) const;  // null: absent
   // Typed look-ups. Absent: `fallback`. Present with another kind or out of range: INVALID_ARGUMENT
-  // naming key and value.
+  // naming key and value. An integer will do where a double is asked for.
   absl::StatusOr<int64_t> GetInt(std::string_view key, int64_t fallback) const;
   absl::StatusOr<double> GetDouble(std::string_view key, double fallback) const;
   absl::StatusOr<bool> GetBool(std::string_view key, bool fallback) const;

@@ -28,8 +28,7 @@ namespace {
 constinit std::atomic<int64_t> live_bytes{0};
 constinit std::atomic<int64_t> peak_bytes{0};
 constinit std::atomic<int64_t> allocations{0};
-// A trivial thread_local of the main program or of a library loaded later costs no registration at
-// thread exit: a host's thread may outlive the library.
+// Trivial, so a thread that ends has nothing of the library to run, even after it was unloaded.
 constinit thread_local int64_t allocations_until_failure = -1;
 
 }  // namespace
