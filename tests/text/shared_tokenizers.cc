@@ -15,8 +15,12 @@
 namespace llmrt::text {
 namespace {
 
-std::string Path(std::string_view name, std::string_view ending) {
+std::string TokenizerPath(std::string_view name, std::string_view ending) {
   return std::string(LLMRT_SHARED_DIR) + "/tokenizers/" + std::string(name) + std::string(ending);
+}
+
+std::string ModelPath(std::string_view name) {
+  return std::string(LLMRT_SHARED_DIR) + "/models/" + std::string(name) + ".gguf";
 }
 
 std::string ReadFile(const std::string& path) {
@@ -25,10 +29,7 @@ std::string ReadFile(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-}  // namespace
-
-bool SkipWithoutSharedTokenizer(std::string_view name) {
-  const std::string path = Path(name, ".gguf");
+bool SkipWithout(const std::string& path) {
   if (std::filesystem::exists(path)) return false;
   const char* ci = std::getenv("CI");
   if (ci != nullptr && std::string_view(ci) == "true") {
@@ -39,18 +40,34 @@ bool SkipWithoutSharedTokenizer(std::string_view name) {
   return true;
 }
 
-absl::StatusOr<std::unique_ptr<Tokenizer>> LoadSharedTokenizer(std::string_view name) {
-  auto source = formats::OpenFile({.path = Path(name, ".gguf")});
+absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& path) {
+  auto source = formats::OpenFile({.path = path});
   if (!source.ok()) return source.status();
   auto file = formats::OpenModelFile(*source, nullptr);
   if (!file.ok()) return file.status();
   return Tokenizer::Create((*file)->tokenizer());
 }
 
+}  // namespace
+
+bool SkipWithoutSharedTokenizer(std::string_view name) {
+  return SkipWithout(TokenizerPath(name, ".gguf"));
+}
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> LoadSharedTokenizer(std::string_view name) {
+  return Load(TokenizerPath(name, ".gguf"));
+}
+
+bool SkipWithoutSharedModel(std::string_view name) { return SkipWithout(ModelPath(name)); }
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> LoadModelTokenizer(std::string_view name) {
+  return Load(ModelPath(name));
+}
+
 std::vector<EncodingCase> ReadVectors(std::string_view name) {
   constexpr std::string_view kSeparator = "\n__ggml_vocab_test__\n";
-  const std::string texts = ReadFile(Path(name, ".inp"));
-  std::istringstream lines(ReadFile(Path(name, ".out")));
+  const std::string texts = ReadFile(TokenizerPath(name, ".inp"));
+  std::istringstream lines(ReadFile(TokenizerPath(name, ".out")));
   std::vector<EncodingCase> cases;
   size_t pos = 0;
   for (std::string line; std::getline(lines, line);) {
@@ -67,11 +84,22 @@ std::vector<EncodingCase> ReadVectors(std::string_view name) {
 }
 
 std::vector<EncodingCase> ReadRandomTexts(std::string_view name) {
-  std::istringstream lines(ReadFile(Path(name, ".random.jsonl")));
+  std::istringstream lines(ReadFile(TokenizerPath(name, ".random.jsonl")));
   std::vector<EncodingCase> cases;
   for (std::string line; std::getline(lines, line);) {
     const nlohmann::json entry = nlohmann::json::parse(line);
     cases.push_back({entry.at("text"), entry.at("tokens")});
+  }
+  return cases;
+}
+
+std::vector<EncodingCase> ReadGoldenPrompts(std::string_view name) {
+  const std::string path =
+      std::string(LLMRT_SHARED_DIR) + "/models/golden/" + std::string(name) + ".json";
+  const nlohmann::json golden = nlohmann::json::parse(ReadFile(path));
+  std::vector<EncodingCase> cases;
+  for (const nlohmann::json& result : golden.at("results")) {
+    cases.push_back({result.at("prompt"), result.at("prompt_tokens")});
   }
   return cases;
 }

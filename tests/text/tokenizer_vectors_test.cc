@@ -167,5 +167,21 @@ TEST_F(SharedTokenizerTest, LlamaBpeParsesItsChatTokensOnRequest) {
   EXPECT_EQ(tokenizer->Decode(*tokenizer->Encode(text, kPlain)), text);
 }
 
+TEST(GoldenPromptsTest, SmallModelsTokenizeTheirPromptsAsTheirOwnersDo) {
+  for (const std::string_view name : {"stories260K-f32", "tinystories-3.8M-q8_0"}) {
+    if (SkipWithoutSharedModel(name)) return;
+    const auto tokenizer = LoadModelTokenizer(name);
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+    const std::vector<EncodingCase> cases = ReadGoldenPrompts(name);
+    ASSERT_EQ(cases.size(), 5u);
+    for (const EncodingCase& expected : cases) {
+      const auto ids = (*tokenizer)->Encode(expected.text, {});
+      ASSERT_TRUE(ids.ok()) << ids.status();
+      EXPECT_EQ(*ids, expected.tokens) << expected.text;
+      EXPECT_EQ((*tokenizer)->Decode(*ids), expected.text);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace llmrt::text
