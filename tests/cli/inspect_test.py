@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import tempfile
 
 import program
 from program import ProgramTest, any_model, shared_model
@@ -46,6 +47,18 @@ class InspectTest(ProgramTest):
         self.assertIn('general.architecture', text)
         self.assertRegex(text, r'\ntensor +type +dimensions +bytes +numeric class\n')
         self.assertTrue(all(len(line) < 200 for line in text.split('\n')))
+
+    def test_names_in_a_file_cannot_command_the_terminal(self):
+        data = pathlib.Path(any_model()).read_bytes()
+        self.assertIn(b'general.architecture', data)
+        # A tensor's name of the same length, with an escape sequence.
+        changed = data.replace(b'output_norm.weight', b'output\x1b[31m.weigh')
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(changed)
+            file.flush()
+            text = program.llmrt('inspect', file.name).stdout
+            self.assertNotIn(b'\x1b', text)
+            self.assertIn(b'output\\x1b[31m', text)
 
     def test_a_vocabulary_has_no_tensors(self):
         model = self.json_of('inspect', program.require(program.SHARED / 'tokenizers' / 'gpt-2.gguf'))

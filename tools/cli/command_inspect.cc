@@ -89,11 +89,13 @@ std::string FormatDims(const llmrt_tensor_info& info) {
   return text;
 }
 
-// A value on one line: a chat template or a vocabulary would flood the table.
-std::string Shortened(const std::string& value) {
-  constexpr size_t kValueBytesMax = 72;
-  const bool plain = value.size() <= kValueBytesMax && value.find('\n') == std::string::npos;
-  return plain ? value : Quoted(value, kValueBytesMax);
+// Text of a file that nobody vouches for, fit for a terminal: as it is where it is short and
+// harmless, else quoted, so that no escape sequence gets through and no chat template floods the
+// table.
+std::string Shown(const std::string& text) {
+  constexpr size_t kBytesMax = 72;
+  const std::string quoted = Quoted(text, kBytesMax);
+  return quoted == "\"" + text + "\"" ? text : quoted;
 }
 
 Outcome PrintDescriptionTable(const Description& description) {
@@ -101,12 +103,12 @@ Outcome PrintDescriptionTable(const Description& description) {
   std::string text = FormatBytes(info.file_bytes) + ", " + std::to_string(info.num_parameters) +
                      " parameters, vocabulary of " + std::to_string(info.vocab_size) + "\n\n";
   std::vector<std::vector<std::string>> rows;
-  for (const auto& [key, value] : description.metadata) rows.push_back({key, Shortened(value)});
+  for (const auto& [key, value] : description.metadata) rows.push_back({Shown(key), Shown(value)});
   text += FormatTable(rows, {false, false});
   if (!description.tensors.empty()) {
     rows = {{"tensor", "type", "dimensions", "bytes", "numeric class"}};
     for (const NamedTensor& tensor : description.tensors) {
-      rows.push_back({tensor.name, tensor.info.type, FormatDims(tensor.info),
+      rows.push_back({Shown(tensor.name), tensor.info.type, FormatDims(tensor.info),
                       std::to_string(tensor.info.bytes), tensor.info.numeric_class});
     }
     text += "\n" + FormatTable(rows, {false, false, false, true, false});
