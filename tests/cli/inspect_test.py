@@ -52,7 +52,7 @@ class InspectTest(ProgramTest):
         data = pathlib.Path(any_model()).read_bytes()
         self.assertIn(b'general.architecture', data)
         # A tensor's name of the same length, with an escape sequence.
-        changed = data.replace(b'output_norm.weight', b'output\x1b[31m.weigh')
+        changed = data.replace(b'output_norm.weight', b'output\x1b[31m.weight')
         with tempfile.NamedTemporaryFile() as file:
             file.write(changed)
             file.flush()
