@@ -30,7 +30,11 @@ struct EvalFlags {
 };
 
 Outcome ParseEvalFlags(const std::vector<std::string>& arguments, EvalFlags* flags, bool* helped) {
-  Arguments parser("eval MODEL... --text FILE [flags]");
+  Arguments parser(
+      "eval MODEL... --text FILE [flags]\n"
+      "Scores every token of the text once, in windows that fill the context, begin with BOS where "
+      "the\n"
+      "model wants one, and follow each other without overlap.");
   parser.PositionalList("MODEL", &flags->models);
   parser.Text("--text", "the file with the text", &flags->file);
   parser.Text("--reference", "not built yet", &flags->reference);
