@@ -169,6 +169,10 @@ absl::Status EngineCore::CheckSubmit(const SessionState& session,
   if (!status.ok()) return status;
   if (session.in_flight) return StreamInFlight();
   const int32_t vocab_size = resources_->plan.config.vocab_size;
+  for (const auto& [token, bias] : options.sampling.logit_bias) {
+    status = CheckTokens({&token, 1}, vocab_size, "biased token");
+    if (!status.ok()) return status;
+  }
   status = sampling::Validate(options.sampling, vocab_size);
   if (!status.ok()) return status;
   status = CheckTokens(options.stop_tokens, vocab_size, "stop token");

@@ -40,6 +40,7 @@ class Session : public std::enable_shared_from_this<Session> {
   absl::StatusOr<int64_t> GetTokens(int64_t first, absl::Span<int32_t> out) const;
 
   Engine& engine() const { return *engine_; }
+  const SessionState& state() const { return *state_; }
 
  private:
   const std::shared_ptr<Engine> engine_;

@@ -54,8 +54,8 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenModelsTest, ::testing::ValuesIn(kModels),
 TEST_P(GoldenModelsTest, ReferenceNumericsGiveTheGoldenTokens) {
   engine::EngineOptions options;
   options.numerics = backend::NumericMode::kReference;
-  const auto engine =
-      testing::OpenEngine(std::make_shared<testing::FileSource>(ModelPath(GetParam())), options);
+  const auto engine = llmrt::testing::OpenEngine(
+      std::make_shared<llmrt::testing::FileSource>(ModelPath(GetParam())), options);
   ASSERT_EQ(golden_.size(), 5u);
   for (const nlohmann::json& result : golden_) {
     SCOPED_TRACE(result.at("prompt").get<std::string>());
@@ -63,15 +63,15 @@ TEST_P(GoldenModelsTest, ReferenceNumericsGiveTheGoldenTokens) {
     engine::StreamOptions stream;
     stream.max_tokens = static_cast<int64_t>(expected.size());
     stream.ignore_eos = true;
-    const testing::Generation generation =
-        testing::Generate(engine, result.at("prompt_tokens").get<std::vector<int32_t>>(), stream);
+    const llmrt::testing::Generation generation = llmrt::testing::Generate(
+        engine, result.at("prompt_tokens").get<std::vector<int32_t>>(), stream);
     EXPECT_EQ(generation.tokens, expected);
     EXPECT_EQ(generation.reason, engine::FinishReason::kMaxTokens);
   }
 }
 
 TEST_P(GoldenModelsTest, PromptsTokenizeAsTheGoldenOnes) {
-  testing::FileSource source(ModelPath(GetParam()));
+  llmrt::testing::FileSource source(ModelPath(GetParam()));
   const auto model = engine::Model::Open(source, false).value();
   for (const nlohmann::json& result : golden_) {
     EXPECT_EQ(

@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "engine/engine_core.h"
+
 namespace llmrt::testing {
 namespace {
 
@@ -71,6 +73,14 @@ Generation Generate(const std::shared_ptr<engine::Engine>& engine,
   absl::StatusOr<std::shared_ptr<engine::Stream>> stream = (*session)->Submit(std::move(options));
   Check(stream.status());
   return ReadAll(*engine, **stream, pump_us);
+}
+
+std::vector<uint8_t> KvBlock(engine::Engine& engine, const engine::Session& session,
+                             int64_t logical_block) {
+  const engine::Plan plan = engine.GetPlan().value();
+  std::vector<uint8_t> bytes(static_cast<size_t>(plan.kv_bytes_per_token * plan.block_size));
+  Check(engine.core().ReadKvBlock(session.state(), logical_block, absl::MakeSpan(bytes)));
+  return bytes;
 }
 
 }  // namespace llmrt::testing

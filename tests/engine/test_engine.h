@@ -53,4 +53,8 @@ Generation Generate(const std::shared_ptr<engine::Engine>& engine,
                     const std::vector<int32_t>& prompt, engine::StreamOptions options,
                     int64_t pump_us = -1);
 
+// The bytes of one block of a session.
+std::vector<uint8_t> KvBlock(engine::Engine& engine, const engine::Session& session,
+                             int64_t logical_block);
+
 }  // namespace llmrt::testing

@@ -1,0 +1,178 @@
+// What hosts may ask, and what they are told when they ask for too much.
+
+#include <gtest/gtest.h>
+
+#include <thread>
+#include <vector>
+
+#include "engine/engine_core.h"
+#include "tests/engine/test_engine.h"
+
+namespace llmrt::engine {
+namespace {
+
+class RequestsTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<Session> NewSession(int64_t context_length = 0) {
+    return engine_->CreateSession({.context_length = context_length}).value();
+  }
+
+  const std::shared_ptr<Engine> engine_ =
+      llmrt::testing::OpenEngine(llmrt::testing::RandomSource());
+};
+
+StreamOptions Tokens(int64_t count) {
+  StreamOptions options;
+  options.max_tokens = count;
+  options.ignore_eos = true;
+  return options;
+}
+
+TEST_F(RequestsTest, APromptLongerThanTheContextIsRefusedWithBothNumbers) {
+  const auto session = NewSession(10);
+  const absl::Status status = session->AppendTokens(std::vector<int32_t>(11, 5));
+  EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(status.message(),
+            "prompt is 11 tokens; context_length is 10; raise it or shorten the prompt");
+  EXPECT_EQ(session->Info()->num_pending, 0);
+  EXPECT_TRUE(session->AppendTokens(std::vector<int32_t>(9, 5)).ok());
+}
+
+TEST_F(RequestsTest, AFullContextCannotGenerateButCanBeScored) {
+  const auto session = NewSession(10);
+  ASSERT_TRUE(session->AppendTokens(std::vector<int32_t>(10, 5)).ok());
+  EXPECT_EQ(session->Submit(Tokens(1)).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_TRUE(session->Submit(Tokens(0)).ok());
+}
+
+TEST_F(RequestsTest, GenerationEndsWhereTheContextIsFull) {
+  const auto session = NewSession(10);
+  ASSERT_TRUE(session->AppendTokens(std::vector<int32_t>(4, 5)).ok());
+  const auto stream = session->Submit(Tokens(-1)).value();
+  const auto generation = llmrt::testing::ReadAll(*engine_, *stream);
+  EXPECT_EQ(generation.reason, FinishReason::kContextFull);
+  EXPECT_EQ(generation.tokens.size(), 6u);
+}
+
+TEST_F(RequestsTest, IdsOutsideTheVocabularyAreRefused) {
+  const auto session = NewSession();
+  EXPECT_EQ(session->AppendTokens({{300}}).code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(session->AppendTokens({{-1}}).code(), absl::StatusCode::kOutOfRange);
+  ASSERT_TRUE(session->AppendTokens({{299}}).ok());
+  StreamOptions stop = Tokens(1);
+  stop.stop_tokens = {300};
+  EXPECT_EQ(session->Submit(stop).status().code(), absl::StatusCode::kOutOfRange);
+  StreamOptions bias = Tokens(1);
+  bias.sampling.logit_bias = {{300, 1.0f}};
+  EXPECT_FALSE(session->Submit(bias).ok());
+  EXPECT_TRUE(session->Submit(Tokens(1)).ok());
+}
+
+TEST_F(RequestsTest, OneStreamAtATimeAndNoAppendingMeanwhile) {
+  const auto session = NewSession();
+  ASSERT_TRUE(session->AppendTokens({{1, 2}}).ok());
+  StreamOptions options = Tokens(-1);
+  options.queue_tokens = 1;  // pauses, so it stays in flight
+  const auto stream = session->Submit(options).value();
+  EXPECT_EQ(session->Submit(Tokens(1)).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(session->AppendTokens({{3}}).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(session->Info()->stream_in_flight);
+}
+
+TEST_F(RequestsTest, AnEmptySessionCannotBeSubmitted) {
+  EXPECT_EQ(NewSession()->Submit(Tokens(1)).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(RequestsTest, ASessionLongerThanTheEngineIsRefused) {
+  EXPECT_EQ(engine_->CreateSession({.context_length = 641}).status().code(),
+            absl::StatusCode::kOutOfRange);
+}
+
+TEST_F(RequestsTest, StopTokensEndTheStreamAndDoNotJoinTheSession) {
+  const auto first = llmrt::testing::Generate(engine_, {1, 7}, Tokens(12));
+  StreamOptions options = Tokens(12);
+  options.stop_tokens = {first.tokens[5]};
+  const auto session = NewSession();
+  ASSERT_TRUE(session->AppendTokens({{1, 7}}).ok());
+  const auto stopped = llmrt::testing::ReadAll(*engine_, *session->Submit(options).value());
+  EXPECT_EQ(stopped.reason, FinishReason::kStopToken);
+  EXPECT_LE(stopped.tokens.size(), 5u);
+  EXPECT_EQ(session->Info()->num_tokens, 2 + static_cast<int64_t>(stopped.tokens.size()));
+}
+
+TEST_F(RequestsTest, ASecondTurnContinuesWithTheTokensOfOneLongTurn) {
+  const auto expected = llmrt::testing::Generate(engine_, {1, 7, 9}, Tokens(20)).tokens;
+  const auto session = NewSession();
+  ASSERT_TRUE(session->AppendTokens({{1, 7, 9}}).ok());
+  std::vector<int32_t> tokens;
+  for (int turn = 0; turn < 4; ++turn) {
+    const auto part = llmrt::testing::ReadAll(*engine_, *session->Submit(Tokens(5)).value());
+    tokens.insert(tokens.end(), part.tokens.begin(), part.tokens.end());
+  }
+  EXPECT_EQ(tokens, expected);
+}
+
+TEST_F(RequestsTest, ASeedThatWasNotGivenIsDrawnAndReported) {
+  StreamOptions options = Tokens(10);
+  options.sampling.temperature = 1;
+  const auto session = NewSession();
+  ASSERT_TRUE(session->AppendTokens({{1, 7}}).ok());
+  const auto stream = session->Submit(options).value();
+  const auto first = llmrt::testing::ReadAll(*engine_, *stream);
+  options.seed_given = true;
+  options.sampling.seed = stream->Info().seed;
+  EXPECT_EQ(llmrt::testing::Generate(engine_, {1, 7}, options).tokens, first.tokens);
+  options.sampling.seed += 1;
+  EXPECT_NE(llmrt::testing::Generate(engine_, {1, 7}, options).tokens, first.tokens);
+}
+
+TEST_F(RequestsTest, WaitListsReadyStreamsByTagAndEndsWhenNoneIsOpen) {
+  uint64_t tags[4];
+  EXPECT_EQ(engine_->Wait(tags, 0).status().code(), absl::StatusCode::kFailedPrecondition);
+  const auto session = NewSession();
+  ASSERT_TRUE(session->AppendTokens({{1, 7}}).ok());
+  const auto stream = session->Submit(Tokens(1)).value();
+  stream->SetTag(42);
+  ASSERT_EQ(engine_->Wait(tags, -1).value(), 1);
+  EXPECT_EQ(tags[0], 42u);
+  llmrt::testing::ReadAll(*engine_, *stream);
+  EXPECT_EQ(engine_->Wait(tags, -1).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(RequestsTest, TokensAreCopiedFromAnyPosition) {
+  const auto session = NewSession();
+  ASSERT_TRUE(session->AppendTokens({{1, 7, 9}}).ok());
+  ASSERT_TRUE(llmrt::testing::ReadAll(*engine_, *session->Submit(Tokens(0)).value()).status.ok());
+  std::vector<int32_t> tokens(2);
+  EXPECT_EQ(session->GetTokens(1, absl::MakeSpan(tokens)).value(), 2);
+  EXPECT_EQ(tokens, (std::vector<int32_t>{7, 9}));
+  EXPECT_EQ(session->GetTokens(3, absl::MakeSpan(tokens)).value(), 0);
+  EXPECT_EQ(session->GetTokens(4, absl::MakeSpan(tokens)).status().code(),
+            absl::StatusCode::kOutOfRange);
+}
+
+TEST(RequestsBudgetTest, WhatNeverFitsTheBudgetIsSaidAtTheLoad) {
+  EngineOptions options;
+  options.memory_budget_bytes = 1000;
+  const auto engine = Engine::Create(llmrt::testing::RandomSource(), options).value();
+  EXPECT_EQ(engine->WaitLoad(-1).code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(RequestsBudgetTest, AStreamThatOutgrowsTheBlocksEndsAndGivesThemBack) {
+  EngineOptions options;
+  const auto source = llmrt::testing::RandomSource();
+  const Plan plan = llmrt::testing::OpenEngine(source)->GetPlan().value();
+  const int64_t block = plan.kv_bytes / plan.kv_blocks;
+  options.memory_budget_bytes = plan.weights_bytes + plan.workspace_bytes + 2 * block;
+  const auto engine = llmrt::testing::OpenEngine(source, options);
+  const auto session = engine->CreateSession({}).value();
+  ASSERT_TRUE(session->AppendTokens(std::vector<int32_t>(30, 5)).ok());
+  const auto generation = llmrt::testing::ReadAll(*engine, *session->Submit(Tokens(10)).value());
+  EXPECT_EQ(generation.reason, FinishReason::kError);
+  EXPECT_EQ(generation.status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(generation.tokens.size(), 3u);  // 32 slots hold 30 + 2; the third's KV is not needed
+  EXPECT_EQ(engine->GetInfo()->blocks_used, 2);
+}
+
+}  // namespace
+}  // namespace llmrt::engine

@@ -1,0 +1,140 @@
+#include "engine/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "tests/engine/test_engine.h"
+
+namespace llmrt::engine {
+namespace {
+
+StreamOptions Tokens(int64_t count) {
+  StreamOptions options;
+  options.max_tokens = count;
+  options.ignore_eos = true;
+  return options;
+}
+
+TEST(EngineTest, CreateReturnsBeforeTheLoadAndTheLoadReportsItself) {
+  const auto engine = Engine::Create(llmrt::testing::RandomSource(), {}).value();
+  ASSERT_TRUE(engine->WaitLoad(-1).ok());
+  EXPECT_EQ(engine->GetLoad().phase, LoadPhase::kReady);
+  EXPECT_EQ(engine->GetLoad().fraction, 1.0f);
+}
+
+TEST(EngineTest, AFailedLoadKeepsItsStatusForEveryCall) {
+  const auto source = std::make_shared<llmrt::testing::FileSource>("/no/such/file.gguf");
+  const auto engine = Engine::Create(source, {}).value();
+  EXPECT_EQ(engine->WaitLoad(-1).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(engine->GetLoad().phase, LoadPhase::kFailed);
+  EXPECT_EQ(engine->CreateSession({}).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(engine->GetPlan().status().code(), absl::StatusCode::kNotFound);
+}
+
+// Blocks the load in its first read until it is let go.
+class GatedSource : public ModelSource {
+ public:
+  absl::StatusOr<std::unique_ptr<formats::ModelFile>> Open(bool use_mmap) override {
+    while (!open.load()) std::this_thread::yield();
+    return inner_.Open(use_mmap);
+  }
+  std::atomic<bool> open{false};
+
+ private:
+  llmrt::testing::MemorySource inner_{llmrt::testing::MakeRandomModel({})};
+};
+
+TEST(EngineTest, BeforeTheLoadEndsCallsSayWhatToWaitFor) {
+  const auto source = std::make_shared<GatedSource>();
+  const auto engine = Engine::Create(source, {}).value();
+  EXPECT_EQ(engine->CreateSession({}).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(engine->WaitLoad(1).code(), absl::StatusCode::kDeadlineExceeded);
+  source->open.store(true);
+  EXPECT_TRUE(engine->WaitLoad(-1).ok());
+}
+
+TEST(EngineTest, ACancelledLoadEndsWithCancelled) {
+  const auto source = std::make_shared<GatedSource>();
+  const auto engine = Engine::Create(source, {}).value();
+  engine->CancelLoad();
+  source->open.store(true);
+  EXPECT_EQ(engine->WaitLoad(-1).code(), absl::StatusCode::kCancelled);
+}
+
+TEST(EngineTest, CloseEndsStreamsFreesMemoryAndIsIdempotent) {
+  const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource());
+  const auto session = engine->CreateSession({}).value();
+  ASSERT_TRUE(session->AppendTokens({{1, 2, 3}}).ok());
+  StreamOptions options = Tokens(-1);
+  const auto stream = session->Submit(options).value();
+  engine->Close();
+  engine->Close();
+  EXPECT_EQ(stream->Info().finish_reason, FinishReason::kEngineClosed);
+  EXPECT_EQ(engine->GetLoad().phase, LoadPhase::kClosed);
+  EXPECT_EQ(session->Info().status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(EngineTest, AWaitingReaderIsWokenByClose) {
+  EngineOptions options;
+  const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource(), options);
+  const auto session = engine->CreateSession({}).value();
+  ASSERT_TRUE(session->AppendTokens({{1, 2, 3}}).ok());
+  StreamOptions small = Tokens(-1);
+  small.queue_tokens = 1;
+  const auto stream = session->Submit(small).value();
+  ASSERT_TRUE(stream->Wait(-1).ok());
+  std::thread closer([&] { engine->Close(); });
+  const llmrt::testing::Generation generation = llmrt::testing::ReadAll(*engine, *stream);
+  closer.join();
+  EXPECT_EQ(generation.reason, FinishReason::kEngineClosed);
+}
+
+TEST(EngineTest, ObjectsMayBeReleasedInAnyOrder) {
+  auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource());
+  auto session = engine->CreateSession({}).value();
+  ASSERT_TRUE(session->AppendTokens({{1, 2, 3}}).ok());
+  auto stream = session->Submit(Tokens(5)).value();
+  Engine* raw = engine.get();
+  engine.reset();
+  session.reset();
+  EXPECT_EQ(llmrt::testing::ReadAll(*raw, *stream).tokens.size(), 5u);
+  stream.reset();
+}
+
+TEST(EngineTest, ManyEnginesLiveSideBySide) {
+  const auto source = llmrt::testing::RandomSource();
+  std::vector<std::shared_ptr<Engine>> engines;
+  for (int i = 0; i < 4; ++i) engines.push_back(llmrt::testing::OpenEngine(source));
+  const auto expected = llmrt::testing::Generate(engines[0], {1, 2, 3}, Tokens(20)).tokens;
+  for (const auto& engine : engines) {
+    EXPECT_EQ(llmrt::testing::Generate(engine, {1, 2, 3}, Tokens(20)).tokens, expected);
+  }
+}
+
+TEST(EngineTest, AHundredLoadsAndUnloadsLeaveNoMemoryBehind) {
+  const auto source = llmrt::testing::RandomSource();
+  for (int i = 0; i < 100; ++i) {
+    const auto engine = llmrt::testing::OpenEngine(source);
+    llmrt::testing::Generate(engine, {1, 2, 3}, Tokens(2));
+    engine->Close();
+    EXPECT_FALSE(engine->GetInfo().ok());
+  }
+}
+
+TEST(EngineTest, InfoCountsWhatWasDone) {
+  const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource());
+  llmrt::testing::Generate(engine, {1, 2, 3, 4}, Tokens(6));
+  const EngineInfo info = engine->GetInfo().value();
+  EXPECT_EQ(info.tokens_prefilled, 4);
+  EXPECT_EQ(info.tokens_generated, 6);
+  EXPECT_EQ(info.steps, 6);
+  EXPECT_EQ(info.num_sessions, 0);
+  EXPECT_EQ(info.blocks_used, 0);
+  EXPECT_EQ(info.memory_used_bytes, engine->GetPlan()->total_bytes);
+}
+
+}  // namespace
+}  // namespace llmrt::engine

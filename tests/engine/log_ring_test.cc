@@ -1,0 +1,49 @@
+#include "engine/log_ring.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace llmrt::engine {
+namespace {
+
+TEST(LogRingTest, RecordsComeInOrderOnceEach) {
+  LogRing ring(LogLevel::kDebug);
+  ring.Add(LogLevel::kInfo, "first");
+  ring.Add(LogLevel::kError, "second");
+  EXPECT_EQ(ring.Poll(100)->text, "first");
+  const auto second = ring.Poll(100);
+  EXPECT_EQ(second->text, "second");
+  EXPECT_EQ(second->sequence, 1);
+  EXPECT_EQ(second->level, LogLevel::kError);
+  EXPECT_EQ(ring.Poll(100).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(LogRingTest, LevelsAboveTheKeptOneAreDropped) {
+  LogRing ring(LogLevel::kWarning);
+  ring.Add(LogLevel::kInfo, "chatter");
+  ring.Add(LogLevel::kWarning, "matters");
+  EXPECT_EQ(ring.Poll(100)->text, "matters");
+  EXPECT_FALSE(ring.Poll(100).ok());
+}
+
+TEST(LogRingTest, AFullRingLosesTheOldestAndTheGapShows) {
+  LogRing ring(LogLevel::kDebug);
+  for (int i = 0; i < LogRing::kCapacity + 10; ++i) {
+    ring.Add(LogLevel::kInfo, std::to_string(i));
+  }
+  const auto oldest = ring.Poll(100);
+  EXPECT_EQ(oldest->text, "10");
+  EXPECT_EQ(oldest->sequence, 10);
+}
+
+TEST(LogRingTest, ARecordThatDoesNotFitStays) {
+  LogRing ring(LogLevel::kDebug);
+  ring.Add(LogLevel::kInfo, "twelve bytes");
+  EXPECT_EQ(ring.Poll(11)->text.size(), 12u);
+  EXPECT_EQ(ring.Poll(12)->text, "twelve bytes");
+  EXPECT_FALSE(ring.Poll(12).ok());
+}
+
+}  // namespace
+}  // namespace llmrt::engine

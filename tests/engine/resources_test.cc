@@ -1,0 +1,81 @@
+#include "engine/resources.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/engine/test_engine.h"
+
+namespace llmrt::engine {
+namespace {
+
+class ResourcesTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<std::unique_ptr<Resources>> Load(
+      const EngineOptions& options, const llmrt::testing::RandomModelSpec& spec = {}) {
+    return LoadResources(*llmrt::testing::RandomSource(spec), options, log_,
+                         [](float) { return true; });
+  }
+
+  LogRing log_{LogLevel::kInfo};
+};
+
+TEST_F(ResourcesTest, MemoryInUseEqualsThePlanToTheByte) {
+  for (const auto type : {backend::WeightType::kF32, backend::WeightType::kQ8_0,
+                          backend::WeightType::kQ4_0, backend::WeightType::kBF16}) {
+    for (const auto numerics : {backend::NumericMode::kExact, backend::NumericMode::kReference}) {
+      EngineOptions options;
+      options.numerics = numerics;
+      options.sessions = 2;
+      const auto resources = Load(options, {.type = type});
+      ASSERT_TRUE(resources.ok()) << resources.status();
+      const Plan& plan = (*resources)->plan.numbers;
+      const memory::LargeMemory& memory = *(*resources)->memory;
+      EXPECT_EQ(memory.used_bytes(memory::Tag::kWeights), plan.weights_bytes);
+      EXPECT_EQ(memory.used_bytes(memory::Tag::kKv), plan.kv_bytes);
+      EXPECT_EQ(memory.used_bytes(memory::Tag::kWorkspace), plan.workspace_bytes);
+      EXPECT_EQ(memory.peak_bytes(), plan.total_bytes);
+    }
+  }
+}
+
+TEST_F(ResourcesTest, ThePlansTotalIsASufficientBudget) {
+  EngineOptions options;
+  const int64_t total = Load(options).value()->plan.numbers.total_bytes;
+  options.memory_budget_bytes = total;
+  const auto resources = Load(options);
+  ASSERT_TRUE(resources.ok()) << resources.status();
+  EXPECT_EQ((*resources)->plan.numbers.total_bytes, total);
+}
+
+TEST_F(ResourcesTest, FingerprintNamesWhatTheBitsDependOnAndNothingElse) {
+  EngineOptions options;
+  options.threads = 1;
+  const std::string first = Load(options).value()->fingerprint;
+  for (const char* part : {"build=", "device=cpu/", "numerics=exact", "class=", "model=", "kv=f16",
+                           "adapter=", "placement="}) {
+    EXPECT_NE(first.find(part), std::string::npos) << part << " in " << first;
+  }
+  options.threads = 2;
+  options.step_tokens = 7;
+  options.block_size = 32;
+  EXPECT_EQ(Load(options).value()->fingerprint, first);
+  options.kv_type = backend::KvType::kF32;
+  EXPECT_NE(Load(options).value()->fingerprint, first);
+  EXPECT_NE(Load({}, {.seed = 2}).value()->fingerprint, first);
+}
+
+TEST_F(ResourcesTest, ProgressCanEndTheLoad) {
+  const auto resources = LoadResources(*llmrt::testing::RandomSource(), {}, log_,
+                                       [](float fraction) { return fraction < 0.5f; });
+  EXPECT_EQ(resources.status().code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(ResourcesTest, TheLoadIsLoggedWithItsNumbers) {
+  const auto resources = Load({});
+  const auto record = log_.Poll(1000);
+  ASSERT_TRUE(record.ok());
+  EXPECT_NE(record->text.find(std::to_string((*resources)->plan.numbers.weights_bytes)),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace llmrt::engine

@@ -1,0 +1,61 @@
+#include "engine/session.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/engine/test_engine.h"
+
+namespace llmrt::engine {
+namespace {
+
+TEST(SessionTest, BosIsAddedOnlyAtTheStart) {
+  const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource());
+  const auto session = engine->CreateSession({}).value();
+  ASSERT_TRUE(session->AppendText("ab", {}).ok());
+  ASSERT_TRUE(session->AppendText("cd", {}).ok());
+  StreamOptions options;
+  options.max_tokens = 0;
+  llmrt::testing::ReadAll(*engine, *session->Submit(options).value());
+  std::vector<int32_t> tokens(20);
+  tokens.resize(static_cast<size_t>(session->GetTokens(0, absl::MakeSpan(tokens)).value()));
+  EXPECT_EQ(std::count(tokens.begin(), tokens.end(), 1), 1);
+  EXPECT_EQ(tokens[0], 1);
+}
+
+TEST(SessionTest, PlainTextHasNoBos) {
+  const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource());
+  const auto session = engine->CreateSession({}).value();
+  ASSERT_TRUE(session->AppendText("ab", {.add_special = false}).ok());
+  StreamOptions options;
+  options.max_tokens = 0;
+  llmrt::testing::ReadAll(*engine, *session->Submit(options).value());
+  int32_t first = 0;
+  ASSERT_EQ(session->GetTokens(0, absl::MakeSpan(&first, 1)).value(), 1);
+  EXPECT_NE(first, 1);
+}
+
+TEST(SessionTest, InvalidUtf8IsAStatusAndAppendsNothing) {
+  const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource());
+  const auto session = engine->CreateSession({}).value();
+  EXPECT_EQ(session->AppendText("ab\xFF", {}).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(session->Info()->num_pending, 0);
+}
+
+TEST(SessionTest, DestroyingASessionGivesItsBlocksBack) {
+  const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource());
+  {
+    const auto session = engine->CreateSession({}).value();
+    ASSERT_TRUE(session->AppendTokens(std::vector<int32_t>(40, 3)).ok());
+    StreamOptions options;
+    options.max_tokens = 0;
+    llmrt::testing::ReadAll(*engine, *session->Submit(options).value());
+    EXPECT_EQ(engine->GetInfo()->blocks_used, 3);
+    EXPECT_EQ(session->Info()->num_cached, 40);
+  }
+  EXPECT_EQ(engine->GetInfo()->blocks_used, 0);
+  EXPECT_EQ(engine->GetInfo()->num_sessions, 0);
+}
+
+}  // namespace
+}  // namespace llmrt::engine

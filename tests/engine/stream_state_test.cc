@@ -1,0 +1,209 @@
+#include "engine/stream_state.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace llmrt::engine {
+namespace {
+
+std::shared_ptr<StreamState> Make(StreamOptions options, bool pumped = false) {
+  return StreamState::Create(std::move(options), {.first_new = 0, .length = 4, .cached = 0},
+                             std::make_shared<ReadySignal>(), pumped)
+      .value();
+}
+
+sampling::Draw Token(int32_t id) {
+  sampling::Draw draw;
+  draw.token = id;
+  draw.logprob = -static_cast<float>(id);
+  return draw;
+}
+
+struct Reader {
+  std::vector<int32_t> tokens = std::vector<int32_t>(16);
+  std::vector<float> logprobs = std::vector<float>(16);
+  std::string text = std::string(64, '\0');
+  bool was_full = false;
+
+  absl::StatusOr<ReadResult> Read(StreamState& stream, int64_t text_capacity = 64) {
+    return stream.Read({tokens.data(), logprobs.data(), 16, text.data(), text_capacity}, &was_full);
+  }
+};
+
+TEST(StreamStateTest, TokensAndTextComeOutInOrder) {
+  const auto stream = Make({});
+  stream->Push(Token(5), "he");
+  stream->Push(Token(6), "llo");
+  Reader reader;
+  const auto result = reader.Read(*stream);
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result->num_tokens, 2);
+  EXPECT_EQ(reader.tokens[1], 6);
+  EXPECT_EQ(reader.logprobs[1], -6.0f);
+  EXPECT_EQ(reader.text.substr(0, 5), "hello");
+  EXPECT_EQ(result->finish_reason, FinishReason::kNone);
+}
+
+TEST(StreamStateTest, ACharacterIsNeverCutBetweenTokensOrReads) {
+  const auto stream = Make({});
+  stream->Push(Token(1), "\xE2\x82");
+  Reader reader;
+  EXPECT_EQ(reader.Read(*stream)->text_bytes, 0);
+  stream->Push(Token(2),
+               "\xAC"
+               "x\xC3\xA4");
+  const auto first = reader.Read(*stream, 5);
+  EXPECT_EQ(first->text_bytes, 4);  // the euro sign and x; the umlaut would be cut
+  EXPECT_EQ(reader.Read(*stream)->text_bytes, 2);
+}
+
+TEST(StreamStateTest, ACapacityThatHoldsNoCharacterIsOutOfRangeAndLosesNothing) {
+  const auto stream = Make({});
+  stream->Push(Token(1), "\xE2\x82\xAC");
+  Reader reader;
+  EXPECT_EQ(reader.Read(*stream, 2).status().code(), absl::StatusCode::kOutOfRange);
+  const auto result = reader.Read(*stream, 4);
+  EXPECT_EQ(result->text_bytes, 3);
+  EXPECT_EQ(result->num_tokens, 1);
+}
+
+TEST(StreamStateTest, TheEndIsDeliveredExactlyOnceAndLast) {
+  const auto stream = Make({});
+  stream->Push(Token(1), "abc");
+  stream->Finish(FinishReason::kMaxTokens, absl::OkStatus());
+  stream->Finish(FinishReason::kCancelled, absl::OkStatus());  // the first end counts
+  Reader reader;
+  EXPECT_EQ(reader.Read(*stream, 1)->finish_reason, FinishReason::kNone);
+  EXPECT_EQ(reader.Read(*stream)->finish_reason, FinishReason::kMaxTokens);
+  EXPECT_EQ(reader.Read(*stream).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(stream->Wait(0).code(), absl::StatusCode::kOutOfRange);
+}
+
+TEST(StreamStateTest, AStopStringIsNeverSeenNotEvenItsBeginning) {
+  StreamOptions options;
+  options.stop_strings = {"STOP"};
+  const auto stream = Make(options);
+  Reader reader;
+  EXPECT_FALSE(stream->Push(Token(1), "one ST"));
+  EXPECT_EQ(reader.Read(*stream)->text_bytes, 4);
+  EXPECT_FALSE(stream->Push(Token(2), "AND ST"));
+  EXPECT_EQ(reader.Read(*stream)->text_bytes, 6);  // "STAND "
+  EXPECT_TRUE(stream->Push(Token(3), "OP two"));
+  stream->Finish(FinishReason::kStopString, absl::OkStatus());
+  const auto last = reader.Read(*stream);
+  EXPECT_EQ(last->text_bytes, 0);
+  EXPECT_EQ(last->finish_reason, FinishReason::kStopString);
+}
+
+TEST(StreamStateTest, WhatWasHeldBackIsReleasedAtTheEnd) {
+  StreamOptions options;
+  options.stop_strings = {"STOP"};
+  const auto stream = Make(options);
+  stream->Push(Token(1), "STO\xC3");
+  stream->Finish(FinishReason::kMaxTokens, absl::OkStatus());
+  Reader reader;
+  const auto result = reader.Read(*stream);
+  EXPECT_EQ(reader.text.substr(0, static_cast<size_t>(result->text_bytes)), "STO\xEF\xBF\xBD");
+}
+
+TEST(StreamStateTest, RawBytesAreHandedOutAsTheyCome) {
+  StreamOptions options;
+  options.raw_bytes = true;
+  const auto stream = Make(options);
+  stream->Push(Token(1), "\xE2\x82");
+  Reader reader;
+  EXPECT_EQ(reader.Read(*stream, 1)->text_bytes, 1);
+  EXPECT_EQ(reader.Read(*stream, 1)->text_bytes, 1);
+}
+
+TEST(StreamStateTest, AFullQueueIsSeenByTheReaderThatEmptiesIt) {
+  StreamOptions options;
+  options.queue_tokens = 2;
+  const auto stream = Make(options);
+  stream->Push(Token(1), "a");
+  EXPECT_FALSE(stream->QueueIsFull());
+  stream->Push(Token(2), "b");
+  EXPECT_TRUE(stream->QueueIsFull());
+  Reader reader;
+  ASSERT_TRUE(reader.Read(*stream).ok());
+  EXPECT_TRUE(reader.was_full);
+  EXPECT_FALSE(stream->QueueIsFull());
+}
+
+TEST(StreamStateTest, WithoutArraysTokensAreSkippedAndTextIsDropped) {
+  const auto stream = Make({});
+  stream->Push(Token(1), "ab");
+  stream->Finish(FinishReason::kMaxTokens, absl::OkStatus());
+  bool was_full = false;
+  const auto result = stream->Read({}, &was_full);
+  EXPECT_EQ(result->num_tokens, 0);
+  EXPECT_EQ(result->finish_reason, FinishReason::kMaxTokens);
+}
+
+TEST(StreamStateTest, TopLogprobsAreKeptForTheLastTokens) {
+  StreamOptions options;
+  options.sampling.top_logprobs = 2;
+  options.queue_tokens = 3;
+  const auto stream = Make(options);
+  for (int32_t i = 0; i < 5; ++i) {
+    sampling::Draw draw = Token(i);
+    draw.top = {{i, -0.5f}, {i + 1, -1.5f}};
+    stream->Push(std::move(draw), "x");
+  }
+  sampling::TokenLogprob out[2];
+  EXPECT_EQ(stream->TopLogprobs(1, absl::MakeSpan(out)).status().code(),
+            absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(stream->TopLogprobs(4, absl::MakeSpan(out)).value(), 2);
+  EXPECT_EQ(out[1].token, 5);
+  EXPECT_EQ(stream->TopLogprobs(4, absl::MakeSpan(out, 1)).status().code(),
+            absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(Make({})->TopLogprobs(0, absl::MakeSpan(out)).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(StreamStateTest, PromptLogprobsBeginWithZeroForTheFirstToken) {
+  StreamOptions options;
+  options.prompt_logprobs = true;
+  const auto stream = Make(options);
+  stream->PushPromptLogprob(-1);
+  float out[8];
+  EXPECT_EQ(stream->PromptLogprobs(0, absl::MakeSpan(out)).value(), 2);
+  EXPECT_EQ(out[0], 0.0f);
+  EXPECT_EQ(out[1], -1.0f);
+  EXPECT_EQ(stream->PromptLogprobs(3, absl::MakeSpan(out)).value(), 0);
+  EXPECT_EQ(stream->PromptLogprobs(4, absl::MakeSpan(out)).status().code(),
+            absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(Make({})->PromptLogprobs(0, absl::MakeSpan(out)).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(StreamStateTest, WaitEndsByTimeByTokenAndByEnd) {
+  const auto stream = Make({});
+  EXPECT_EQ(stream->Wait(1).code(), absl::StatusCode::kDeadlineExceeded);
+  std::thread producer([&] { stream->Push(Token(1), "a"); });
+  EXPECT_TRUE(stream->Wait(-1).ok());
+  producer.join();
+  EXPECT_EQ(Make({}, /*pumped=*/true)->Wait(-1).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(StreamStateTest, AnEmptyStopStringIsRefused) {
+  StreamOptions options;
+  options.stop_strings = {""};
+  EXPECT_EQ(
+      StreamState::Create(options, {}, std::make_shared<ReadySignal>(), false).status().code(),
+      absl::StatusCode::kInvalidArgument);
+}
+
+TEST(StreamStateTest, OnlyTaggedStreamsAreListedAsReady) {
+  const auto stream = Make({});
+  stream->Push(Token(1), "a");
+  EXPECT_EQ(stream->ReadyTag(), 0u);
+  stream->SetTag(7);
+  EXPECT_EQ(stream->ReadyTag(), 7u);
+}
+
+}  // namespace
+}  // namespace llmrt::engine
