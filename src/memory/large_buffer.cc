@@ -52,10 +52,9 @@ absl::Status SystemHasNone(int64_t bytes, Tag tag, int64_t used, bool from_host)
       " has none; ", used, " bytes are used; free memory or ", Remedy(tag)));
 }
 
-// False: the size cannot be rounded up to the alignment in 64 bits.
-bool SizeIsRepresentable(int64_t bytes) {
-  return bytes <= std::numeric_limits<int64_t>::max() - kAlignment;
-}
+// A process has 2^47 bytes of addresses; allocators are not asked for more, since rounding such a
+// size up could overflow, and checking ones treat the question itself as a fault.
+constexpr int64_t kAddressSpaceBytes = int64_t{1} << 47;
 
 void RaiseTo(std::atomic<int64_t>& peak, int64_t value) {
   int64_t seen = peak.load(std::memory_order_relaxed);
@@ -116,7 +115,7 @@ absl::StatusOr<LargeBuffer> LargeMemory::Allocate(int64_t bytes, Tag tag) {
 
   const bool from_host = hooks_.allocate != nullptr;
   void* data = nullptr;
-  if (SizeIsRepresentable(bytes)) {
+  if (bytes < kAddressSpaceBytes) {
     data = from_host ? hooks_.allocate(hooks_.user, bytes, kAlignment, static_cast<int32_t>(tag))
                      : SystemAllocate(bytes);
   }
