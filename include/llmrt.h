@@ -360,8 +360,9 @@ enum {
 
 /*
  * Reads and checks the headers of a model file (not its weights); this does file I/O in the call.
- * Errors: NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE (reading), DATA_LOSS (corrupt or cut short),
- * UNIMPLEMENTED (a format, version, type or tokenizer that this library does not know).
+ * Errors: NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE (reading), INVALID_ARGUMENT (no model file at
+ * all, a folder), OUT_OF_RANGE (a range past the file's end), DATA_LOSS (corrupt or cut short),
+ * UNIMPLEMENTED (a version, type or tokenizer that this library does not know).
  */
 LLMRT_API llmrt_status llmrt_model_open(llmrt_source* source, llmrt_model** model);
 /* The model at a glance. */

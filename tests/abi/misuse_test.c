@@ -1,0 +1,333 @@
+/* Every function with every kind of handle that is none of its own, and with NULL for every output:
+ * a status and one line of text each time, no crash, and not a byte on stdout or stderr. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <fenv.h>
+#include <unistd.h>
+
+#include "check.h"
+
+enum { OPTIONS, SOURCE, MODEL, ENGINE, SESSION, STREAM };
+
+static int32_t i32s[4];
+static float f32s[4];
+static int64_t i64;
+static double f64;
+static char text[64];
+static void* out;
+
+/* A call of each function that takes a handle, with good arguments beside it, and one with NULL and
+ * nonsense in all other places. */
+#define CALL(name, ...) \
+  static llmrt_status good_##name(void* handle) { return llmrt_##name(handle, __VA_ARGS__); }
+#define NULLS(name, ...) \
+  static llmrt_status null_##name(void* handle) { return llmrt_##name(handle, __VA_ARGS__); }
+#define ALONE(name)                                                              \
+  static llmrt_status good_##name(void* handle) { return llmrt_##name(handle); } \
+  static llmrt_status null_##name(void* handle) { return llmrt_##name(handle); }
+#define STRUCT(type) static type type##_out = {sizeof(type)};
+
+STRUCT(llmrt_model_info)
+STRUCT(llmrt_tensor_info)
+STRUCT(llmrt_plan)
+STRUCT(llmrt_load_info)
+STRUCT(llmrt_engine_info)
+STRUCT(llmrt_step_info)
+STRUCT(llmrt_log_info)
+STRUCT(llmrt_session_info)
+STRUCT(llmrt_read_result)
+STRUCT(llmrt_stream_info)
+
+CALL(options_set_i64, LLMRT_ENGINE_THREADS, 1)
+NULLS(options_set_i64, -1, INT64_MIN)
+CALL(options_set_f64, LLMRT_STREAM_TOP_P, 0.5)
+NULLS(options_set_f64, -1, -1e300)
+CALL(options_set_bytes, LLMRT_ENGINE_DEVICE, "cpu", 3)
+NULLS(options_set_bytes, LLMRT_ENGINE_DEVICE, NULL, 3)
+CALL(options_get_i64, LLMRT_ENGINE_THREADS, &i64)
+NULLS(options_get_i64, LLMRT_ENGINE_THREADS, NULL)
+CALL(options_get_f64, LLMRT_STREAM_TOP_P, &f64)
+NULLS(options_get_f64, LLMRT_STREAM_TOP_P, NULL)
+CALL(options_get_bytes, LLMRT_ENGINE_DEVICE, text, sizeof text, &i64)
+NULLS(options_get_bytes, LLMRT_ENGINE_DEVICE, NULL, 5, NULL)
+CALL(options_set_memory_hook, NULL, NULL, NULL)
+NULLS(options_set_memory_hook, NULL, NULL, NULL)
+CALL(source_add_part, "part", -1, NULL)
+NULLS(source_add_part, NULL, -1, NULL)
+CALL(model_open, (llmrt_model**)&out)
+NULLS(model_open, NULL)
+CALL(model_get_info, &llmrt_model_info_out)
+NULLS(model_get_info, NULL)
+CALL(model_metadata_key, 0, text, sizeof text, &i64)
+NULLS(model_metadata_key, -1, NULL, -1, NULL)
+CALL(model_metadata_value, "key", 3, text, sizeof text, &i64)
+NULLS(model_metadata_value, NULL, -1, NULL, -1, NULL)
+CALL(model_tensor_name, 0, text, sizeof text, &i64)
+NULLS(model_tensor_name, -1, NULL, -1, NULL)
+CALL(model_tensor_info, 0, &llmrt_tensor_info_out)
+NULLS(model_tensor_info, -1, NULL)
+CALL(model_tokenize, "a", 1, 0, i32s, 4, &i64)
+NULLS(model_tokenize, NULL, -1, -1, NULL, -1, NULL)
+CALL(model_detokenize, i32s, 1, text, sizeof text, &i64)
+NULLS(model_detokenize, NULL, 1, NULL, -1, NULL)
+CALL(model_plan, NULL, &llmrt_plan_out)
+NULLS(model_plan, NULL, NULL)
+CALL(engine_create, NULL, (llmrt_engine**)&out)
+NULLS(engine_create, NULL, NULL)
+CALL(engine_get_load, &llmrt_load_info_out)
+NULLS(engine_get_load, NULL)
+CALL(engine_wait_load, 0)
+NULLS(engine_wait_load, -9)
+ALONE(engine_cancel_load)
+CALL(engine_get_model, (llmrt_model**)&out)
+NULLS(engine_get_model, NULL)
+CALL(engine_get_plan, &llmrt_plan_out)
+NULLS(engine_get_plan, NULL)
+CALL(engine_get_fingerprint, text, sizeof text, &i64)
+NULLS(engine_get_fingerprint, NULL, -1, NULL)
+CALL(engine_get_info, &llmrt_engine_info_out)
+NULLS(engine_get_info, NULL)
+CALL(engine_step, 0, &llmrt_step_info_out)
+NULLS(engine_step, -9, NULL)
+CALL(engine_wait, (llmrt_stream**)&out, 1, &i64, 0)
+NULLS(engine_wait, NULL, -1, NULL, -9)
+CALL(engine_poll_log, &llmrt_log_info_out, text, sizeof text, &i64)
+NULLS(engine_poll_log, NULL, NULL, -1, NULL)
+ALONE(engine_close)
+CALL(session_create, NULL, (llmrt_session**)&out)
+NULLS(session_create, NULL, NULL)
+CALL(session_append_tokens, i32s, 1)
+NULLS(session_append_tokens, NULL, 1)
+CALL(session_append_text, "a", 1, 0)
+NULLS(session_append_text, NULL, -1, -1)
+CALL(session_submit, NULL, (llmrt_stream**)&out)
+NULLS(session_submit, NULL, NULL)
+CALL(session_get_info, &llmrt_session_info_out)
+NULLS(session_get_info, NULL)
+CALL(session_get_tokens, 0, i32s, 4, &i64)
+NULLS(session_get_tokens, -1, NULL, -1, NULL)
+CALL(stream_read, i32s, f32s, 4, text, sizeof text, &llmrt_read_result_out)
+NULLS(stream_read, NULL, NULL, -1, NULL, -1, NULL)
+CALL(stream_wait, 0)
+NULLS(stream_wait, -9)
+CALL(stream_get_info, &llmrt_stream_info_out)
+NULLS(stream_get_info, NULL)
+CALL(stream_get_message, text, sizeof text, &i64)
+NULLS(stream_get_message, NULL, -1, NULL)
+CALL(stream_top_logprobs, 0, i32s, f32s, 4, &i64)
+NULLS(stream_top_logprobs, -1, NULL, NULL, -1, NULL)
+CALL(stream_prompt_logprobs, 0, f32s, 4, &i64)
+NULLS(stream_prompt_logprobs, -1, NULL, -1, NULL)
+ALONE(stream_cancel)
+
+typedef struct function {
+  const char* name;
+  int type;
+  llmrt_status (*good)(void* handle);
+  llmrt_status (*null)(void* handle);
+} function;
+#define ROW(type, name) \
+  { #name, type, good_##name, null_##name }
+
+static const function kFunctions[] = {
+    ROW(OPTIONS, options_set_i64),
+    ROW(OPTIONS, options_set_f64),
+    ROW(OPTIONS, options_set_bytes),
+    ROW(OPTIONS, options_get_i64),
+    ROW(OPTIONS, options_get_f64),
+    ROW(OPTIONS, options_get_bytes),
+    ROW(OPTIONS, options_set_memory_hook),
+    ROW(SOURCE, source_add_part),
+    ROW(SOURCE, model_open),
+    ROW(MODEL, model_get_info),
+    ROW(MODEL, model_metadata_key),
+    ROW(MODEL, model_metadata_value),
+    ROW(MODEL, model_tensor_name),
+    ROW(MODEL, model_tensor_info),
+    ROW(MODEL, model_tokenize),
+    ROW(MODEL, model_detokenize),
+    ROW(MODEL, model_plan),
+    ROW(SOURCE, engine_create),
+    ROW(ENGINE, engine_get_load),
+    ROW(ENGINE, engine_wait_load),
+    ROW(ENGINE, engine_cancel_load),
+    ROW(ENGINE, engine_get_model),
+    ROW(ENGINE, engine_get_plan),
+    ROW(ENGINE, engine_get_fingerprint),
+    ROW(ENGINE, engine_get_info),
+    ROW(ENGINE, engine_step),
+    ROW(ENGINE, engine_wait),
+    ROW(ENGINE, engine_poll_log),
+    ROW(ENGINE, engine_close),
+    ROW(ENGINE, session_create),
+    ROW(SESSION, session_append_tokens),
+    ROW(SESSION, session_append_text),
+    ROW(SESSION, session_submit),
+    ROW(SESSION, session_get_info),
+    ROW(SESSION, session_get_tokens),
+    ROW(STREAM, stream_read),
+    ROW(STREAM, stream_wait),
+    ROW(STREAM, stream_get_info),
+    ROW(STREAM, stream_get_message),
+    ROW(STREAM, stream_top_logprobs),
+    ROW(STREAM, stream_prompt_logprobs),
+    ROW(STREAM, stream_cancel),
+};
+#define NUM_FUNCTIONS ((int)(sizeof kFunctions / sizeof kFunctions[0]))
+
+/* Handles that are live, by type; NULL where no model is here to make one. */
+static void* live[6];
+static void* stale[6];
+
+/* What went wrong, told after stderr is back. */
+static char complaint[512];
+static void complain(const char* name, const char* what, void* handle, llmrt_status status) {
+  if (complaint[0] != '\0') return;
+  snprintf(complaint, sizeof complaint, "%s with %s (%p): status %d, message \"%s\"", name, what,
+           handle, (int)status, last_message());
+}
+
+static void expect_invalid_handle(const function* f, void* handle, const char* what) {
+  llmrt_status status = f->good(handle);
+  if (status != LLMRT_STATUS_INVALID_HANDLE || !is_one_line(last_message())) {
+    complain(f->name, what, handle, status);
+  }
+  status = f->null(handle);
+  if (status != LLMRT_STATUS_INVALID_HANDLE || !is_one_line(last_message())) {
+    complain(f->name, what, handle, status);
+  }
+}
+
+static void release_all_kinds(void* handle, int but) {
+  if (but != OPTIONS) llmrt_options_release(handle);
+  if (but != SOURCE) llmrt_source_release(handle);
+  if (but != MODEL) llmrt_model_release(handle);
+  if (but != ENGINE) llmrt_engine_release(handle);
+  if (but != SESSION) llmrt_session_release(handle);
+  if (but != STREAM) llmrt_stream_release(handle);
+}
+
+static void misuse_everything(void) {
+  static char here[16];
+  void* foreign[] = {NULL,
+                     (void*)(intptr_t)1,
+                     (void*)(intptr_t)-1,
+                     here,
+                     &complaint,
+                     (void*)(intptr_t)0x6100000000000000,
+                     (void*)(intptr_t)0x6600000100000010};
+  int f, i;
+  for (f = 0; f < NUM_FUNCTIONS; ++f) {
+    for (i = 0; i < (int)(sizeof foreign / sizeof foreign[0]); ++i) {
+      expect_invalid_handle(&kFunctions[f], foreign[i], "a foreign value");
+    }
+    for (i = 0; i < 6; ++i) {
+      if (stale[i] != NULL) expect_invalid_handle(&kFunctions[f], stale[i], "a stale handle");
+      if (live[i] == NULL || i == kFunctions[f].type) continue;
+      expect_invalid_handle(&kFunctions[f], live[i], "a handle of another type");
+    }
+  }
+  for (i = 0; i < (int)(sizeof foreign / sizeof foreign[0]); ++i) release_all_kinds(foreign[i], -1);
+  for (i = 0; i < 6; ++i) {
+    release_all_kinds(stale[i], -1);
+    release_all_kinds(live[i], i); /* of another type: nothing happens */
+  }
+}
+
+/* With the right handle, NULL in place of every output. */
+static void nulls_everywhere(void) {
+  int f;
+  for (f = 0; f < NUM_FUNCTIONS; ++f) {
+    const function* function = &kFunctions[f];
+    llmrt_status status;
+    if (live[function->type] == NULL || function->good == function->null ||
+        function->null == null_options_set_memory_hook || function->null == null_engine_create ||
+        function->null == null_engine_close || function->null == null_engine_cancel_load ||
+        function->null == null_stream_cancel) {
+      continue;
+    }
+    status = function->null(live[function->type]);
+    if (status == LLMRT_STATUS_OK || !is_one_line(last_message())) {
+      complain(function->name, "NULL outputs", live[function->type], status);
+    }
+  }
+}
+
+static void make_handles(void) {
+  live[OPTIONS] = options_of(LLMRT_OPTIONS_ENGINE);
+  CHECK_OK(
+      llmrt_source_create_memory("GGUF", 4, LLMRT_MEMORY_BORROW, (llmrt_source**)&live[SOURCE]));
+  stale[OPTIONS] = options_of(LLMRT_OPTIONS_STREAM);
+  llmrt_options_release(stale[OPTIONS]);
+  stale[SOURCE] = live[SOURCE];
+  CHECK_OK(
+      llmrt_source_create_memory("GGUF", 4, LLMRT_MEMORY_BORROW, (llmrt_source**)&live[SOURCE]));
+  llmrt_source_release(stale[SOURCE]);
+  if (model_path() == NULL) return;
+  stale[ENGINE] = loaded_engine(0);
+  stale[SESSION] = session_with_text(stale[ENGINE], "Once");
+  stale[STREAM] = submit_tokens(stale[SESSION], 3);
+  CHECK_OK(llmrt_engine_close(stale[ENGINE]));
+  live[ENGINE] = loaded_engine(0);
+  CHECK_OK(llmrt_engine_get_model(live[ENGINE], (llmrt_model**)&live[MODEL]));
+  CHECK_OK(llmrt_engine_get_model(live[ENGINE], (llmrt_model**)&stale[MODEL]));
+  llmrt_model_release(stale[MODEL]);
+  live[SESSION] = session_with_text(live[ENGINE], "Once");
+  live[STREAM] = submit_tokens(live[SESSION], 3);
+}
+
+static void release_handles(void) {
+  llmrt_stream_release(live[STREAM]);
+  llmrt_session_release(live[SESSION]);
+  llmrt_model_release(live[MODEL]);
+  llmrt_engine_release(live[ENGINE]);
+  llmrt_source_release(live[SOURCE]);
+  llmrt_options_release(live[OPTIONS]);
+}
+
+static int64_t file_size(FILE* file) {
+  fflush(file);
+  return fseek(file, 0, SEEK_END) == 0 ? (int64_t)ftell(file) : -1;
+}
+
+/* Hosts round as they like and have exceptions raise signals; a call changes neither and does not
+ * die of the latter. */
+static void the_floating_point_mode_is_the_hosts(void) {
+  const int rounding = fegetround();
+  double third = 0;
+  llmrt_options* options = options_of(LLMRT_OPTIONS_STREAM);
+  CHECK(fesetround(FE_UPWARD) == 0);
+  feclearexcept(FE_ALL_EXCEPT);
+  CHECK_OK(llmrt_options_set_f64(options, LLMRT_STREAM_TOP_P, 1.0 / 3));
+  CHECK_OK(llmrt_options_get_f64(options, LLMRT_STREAM_TOP_P, &third));
+  CHECK(fegetround() == FE_UPWARD);
+  CHECK(fesetround(rounding) == 0);
+  llmrt_options_release(options);
+}
+
+int main(void) {
+  FILE* quiet;
+  const int real_stdout = dup(1);
+  const int real_stderr = dup(2);
+  make_handles();
+  the_floating_point_mode_is_the_hosts();
+  quiet = tmpfile();
+  CHECK(quiet != NULL && real_stdout >= 0 && real_stderr >= 0);
+  if (quiet == NULL) return check_result();
+  fflush(stdout);
+  fflush(stderr);
+  dup2(fileno(quiet), 1);
+  dup2(fileno(quiet), 2);
+  misuse_everything();
+  nulls_everywhere();
+  release_handles();
+  fflush(stdout);
+  fflush(stderr);
+  dup2(real_stdout, 1);
+  dup2(real_stderr, 2);
+  CHECK(file_size(quiet) == 0);
+  if (complaint[0] != '\0') fprintf(stderr, "%s\n", complaint);
+  CHECK(complaint[0] == '\0');
+  if (live[ENGINE] == NULL) return check_failures ? check_result() : skip_without_model();
+  return check_result();
+}

@@ -1,0 +1,89 @@
+/* Output structs of smaller and larger hosts: the library writes the fields that both know. */
+#include "check.h"
+
+/* Room for a struct of a future header, and for a guard behind a smaller one. */
+typedef union room {
+  llmrt_model_info info;
+  llmrt_tensor_info tensor;
+  llmrt_plan plan;
+  unsigned char bytes[512];
+} room;
+
+static void fill(room* out, int32_t struct_size) {
+  memset(out->bytes, 0xA5, sizeof out->bytes);
+  memcpy(out->bytes, &struct_size, 4);
+}
+
+/* After a call on two rooms, one of full size: the first `size` bytes agree, the rest is as it was,
+ * and struct_size is still the caller's. */
+static void check_room(const room* some, const room* whole, int32_t size, int32_t whole_size) {
+  int32_t kept;
+  int32_t i;
+  const int32_t written = size < whole_size ? size : whole_size;
+  memcpy(&kept, some->bytes, 4);
+  CHECK(kept == size);
+  CHECK(memcmp(some->bytes + 4, whole->bytes + 4, (size_t)(written - 4)) == 0);
+  for (i = written; i < (int32_t)sizeof some->bytes; ++i) CHECK(some->bytes[i] == 0xA5);
+}
+
+typedef llmrt_status (*getter)(void* handle, room* out);
+static llmrt_status get_info(void* model, room* out) {
+  return llmrt_model_get_info(model, &out->info);
+}
+static llmrt_status get_tensor(void* model, room* out) {
+  return llmrt_model_tensor_info(model, 0, &out->tensor);
+}
+static llmrt_status get_plan(void* engine, room* out) {
+  return llmrt_engine_get_plan(engine, &out->plan);
+}
+
+static void every_size_gets_what_fits(getter get, void* handle, int32_t whole_size) {
+  room whole, some;
+  int32_t size;
+  fill(&whole, whole_size);
+  CHECK_OK(get(handle, &whole));
+  for (size = 4; size <= 400; ++size) {
+    fill(&some, size);
+    CHECK_OK(get(handle, &some));
+    check_room(&some, &whole, size, whole_size);
+  }
+  for (size = -8; size < 4; ++size) {
+    fill(&some, size);
+    CHECK_STATUS(get(handle, &some), LLMRT_STATUS_INVALID_ARGUMENT);
+    CHECK(some.bytes[4] == 0xA5);
+  }
+  fill(&some, INT32_MIN);
+  CHECK_STATUS(get(handle, &some), LLMRT_STATUS_INVALID_ARGUMENT);
+  fill(&some, INT32_MAX);
+  CHECK_OK(get(handle, &some));
+  check_room(&some, &whole, INT32_MAX, whole_size);
+}
+
+/* Sizes of ABI 1: structs only grow, at their end. */
+static void sizes_are_those_of_the_first_version(void) {
+  CHECK(sizeof(llmrt_model_info) == 64);
+  CHECK(sizeof(llmrt_tensor_info) == 96);
+  CHECK(sizeof(llmrt_plan) == 80);
+  CHECK(sizeof(llmrt_load_info) == 16);
+  CHECK(sizeof(llmrt_engine_info) == 80);
+  CHECK(sizeof(llmrt_step_info) == 24);
+  CHECK(sizeof(llmrt_log_info) == 24);
+  CHECK(sizeof(llmrt_session_info) == 40);
+  CHECK(sizeof(llmrt_read_result) == 40);
+  CHECK(sizeof(llmrt_stream_info) == 88);
+}
+
+int main(void) {
+  llmrt_engine* engine;
+  llmrt_model* model = NULL;
+  sizes_are_those_of_the_first_version();
+  if (model_path() == NULL) return check_failures ? check_result() : skip_without_model();
+  engine = loaded_engine(1);
+  CHECK_OK(llmrt_engine_get_model(engine, &model));
+  every_size_gets_what_fits(get_info, model, sizeof(llmrt_model_info));
+  every_size_gets_what_fits(get_tensor, model, sizeof(llmrt_tensor_info));
+  every_size_gets_what_fits(get_plan, engine, sizeof(llmrt_plan));
+  llmrt_model_release(model);
+  CHECK_OK(llmrt_engine_close(engine));
+  return check_result();
+}
