@@ -25,100 +25,99 @@ static void* out;
 #define ALONE(name)                                                              \
   static llmrt_status good_##name(void* handle) { return llmrt_##name(handle); } \
   static llmrt_status null_##name(void* handle) { return llmrt_##name(handle); }
-#define STRUCT(type) static type type##_out = {sizeof(type)};
 
-STRUCT(llmrt_model_info)
-STRUCT(llmrt_tensor_info)
-STRUCT(llmrt_plan)
-STRUCT(llmrt_load_info)
-STRUCT(llmrt_engine_info)
-STRUCT(llmrt_step_info)
-STRUCT(llmrt_log_info)
-STRUCT(llmrt_session_info)
-STRUCT(llmrt_read_result)
-STRUCT(llmrt_stream_info)
+static llmrt_model_info llmrt_model_info_out = {sizeof(llmrt_model_info)};
+static llmrt_tensor_info llmrt_tensor_info_out = {sizeof(llmrt_tensor_info)};
+static llmrt_plan llmrt_plan_out = {sizeof(llmrt_plan)};
+static llmrt_load_info llmrt_load_info_out = {sizeof(llmrt_load_info)};
+static llmrt_engine_info llmrt_engine_info_out = {sizeof(llmrt_engine_info)};
+static llmrt_step_info llmrt_step_info_out = {sizeof(llmrt_step_info)};
+static llmrt_log_info llmrt_log_info_out = {sizeof(llmrt_log_info)};
+static llmrt_session_info llmrt_session_info_out = {sizeof(llmrt_session_info)};
+static llmrt_read_result llmrt_read_result_out = {sizeof(llmrt_read_result)};
+static llmrt_stream_info llmrt_stream_info_out = {sizeof(llmrt_stream_info)};
 
-CALL(options_set_i64, LLMRT_ENGINE_THREADS, 1)
-NULLS(options_set_i64, -1, INT64_MIN)
-CALL(options_set_f64, LLMRT_STREAM_TOP_P, 0.5)
-NULLS(options_set_f64, -1, -1e300)
-CALL(options_set_bytes, LLMRT_ENGINE_DEVICE, "cpu", 3)
-NULLS(options_set_bytes, LLMRT_ENGINE_DEVICE, NULL, 3)
-CALL(options_get_i64, LLMRT_ENGINE_THREADS, &i64)
-NULLS(options_get_i64, LLMRT_ENGINE_THREADS, NULL)
-CALL(options_get_f64, LLMRT_STREAM_TOP_P, &f64)
-NULLS(options_get_f64, LLMRT_STREAM_TOP_P, NULL)
-CALL(options_get_bytes, LLMRT_ENGINE_DEVICE, text, sizeof text, &i64)
-NULLS(options_get_bytes, LLMRT_ENGINE_DEVICE, NULL, 5, NULL)
-CALL(options_set_memory_hook, NULL, NULL, NULL)
-NULLS(options_set_memory_hook, NULL, NULL, NULL)
-CALL(source_add_part, "part", -1, NULL)
-NULLS(source_add_part, NULL, -1, NULL)
-CALL(model_open, (llmrt_model**)&out)
-NULLS(model_open, NULL)
-CALL(model_get_info, &llmrt_model_info_out)
-NULLS(model_get_info, NULL)
-CALL(model_metadata_key, 0, text, sizeof text, &i64)
-NULLS(model_metadata_key, -1, NULL, -1, NULL)
-CALL(model_metadata_value, "key", 3, text, sizeof text, &i64)
-NULLS(model_metadata_value, NULL, -1, NULL, -1, NULL)
-CALL(model_tensor_name, 0, text, sizeof text, &i64)
-NULLS(model_tensor_name, -1, NULL, -1, NULL)
-CALL(model_tensor_info, 0, &llmrt_tensor_info_out)
-NULLS(model_tensor_info, -1, NULL)
-CALL(model_tokenize, "a", 1, 0, i32s, 4, &i64)
-NULLS(model_tokenize, NULL, -1, -1, NULL, -1, NULL)
-CALL(model_detokenize, i32s, 1, text, sizeof text, &i64)
-NULLS(model_detokenize, NULL, 1, NULL, -1, NULL)
-CALL(model_plan, NULL, &llmrt_plan_out)
-NULLS(model_plan, NULL, NULL)
-CALL(engine_create, NULL, (llmrt_engine**)&out)
-NULLS(engine_create, NULL, NULL)
-CALL(engine_get_load, &llmrt_load_info_out)
-NULLS(engine_get_load, NULL)
-CALL(engine_wait_load, 0)
-NULLS(engine_wait_load, -9)
-ALONE(engine_cancel_load)
-CALL(engine_get_model, (llmrt_model**)&out)
-NULLS(engine_get_model, NULL)
-CALL(engine_get_plan, &llmrt_plan_out)
-NULLS(engine_get_plan, NULL)
-CALL(engine_get_fingerprint, text, sizeof text, &i64)
-NULLS(engine_get_fingerprint, NULL, -1, NULL)
-CALL(engine_get_info, &llmrt_engine_info_out)
-NULLS(engine_get_info, NULL)
-CALL(engine_step, 0, &llmrt_step_info_out)
-NULLS(engine_step, -9, NULL)
-CALL(engine_wait, (llmrt_stream**)&out, 1, &i64, 0)
-NULLS(engine_wait, NULL, -1, NULL, -9)
-CALL(engine_poll_log, &llmrt_log_info_out, text, sizeof text, &i64)
-NULLS(engine_poll_log, NULL, NULL, -1, NULL)
-ALONE(engine_close)
-CALL(session_create, NULL, (llmrt_session**)&out)
-NULLS(session_create, NULL, NULL)
-CALL(session_append_tokens, i32s, 1)
-NULLS(session_append_tokens, NULL, 1)
-CALL(session_append_text, "a", 1, 0)
-NULLS(session_append_text, NULL, -1, -1)
-CALL(session_submit, NULL, (llmrt_stream**)&out)
-NULLS(session_submit, NULL, NULL)
-CALL(session_get_info, &llmrt_session_info_out)
-NULLS(session_get_info, NULL)
-CALL(session_get_tokens, 0, i32s, 4, &i64)
-NULLS(session_get_tokens, -1, NULL, -1, NULL)
-CALL(stream_read, i32s, f32s, 4, text, sizeof text, &llmrt_read_result_out)
-NULLS(stream_read, NULL, NULL, -1, NULL, -1, NULL)
-CALL(stream_wait, 0)
-NULLS(stream_wait, -9)
-CALL(stream_get_info, &llmrt_stream_info_out)
-NULLS(stream_get_info, NULL)
-CALL(stream_get_message, text, sizeof text, &i64)
-NULLS(stream_get_message, NULL, -1, NULL)
-CALL(stream_top_logprobs, 0, i32s, f32s, 4, &i64)
-NULLS(stream_top_logprobs, -1, NULL, NULL, -1, NULL)
-CALL(stream_prompt_logprobs, 0, f32s, 4, &i64)
-NULLS(stream_prompt_logprobs, -1, NULL, -1, NULL)
-ALONE(stream_cancel)
+CALL(options_set_i64, LLMRT_ENGINE_THREADS, 1);
+NULLS(options_set_i64, -1, INT64_MIN);
+CALL(options_set_f64, LLMRT_STREAM_TOP_P, 0.5);
+NULLS(options_set_f64, -1, -1e300);
+CALL(options_set_bytes, LLMRT_ENGINE_DEVICE, "cpu", 3);
+NULLS(options_set_bytes, LLMRT_ENGINE_DEVICE, NULL, 3);
+CALL(options_get_i64, LLMRT_ENGINE_THREADS, &i64);
+NULLS(options_get_i64, LLMRT_ENGINE_THREADS, NULL);
+CALL(options_get_f64, LLMRT_STREAM_TOP_P, &f64);
+NULLS(options_get_f64, LLMRT_STREAM_TOP_P, NULL);
+CALL(options_get_bytes, LLMRT_ENGINE_DEVICE, text, sizeof text, &i64);
+NULLS(options_get_bytes, LLMRT_ENGINE_DEVICE, NULL, 5, NULL);
+CALL(options_set_memory_hook, NULL, NULL, NULL);
+NULLS(options_set_memory_hook, NULL, NULL, NULL);
+CALL(source_add_part, "part", -1, NULL);
+NULLS(source_add_part, NULL, -1, NULL);
+CALL(model_open, (llmrt_model**)&out);
+NULLS(model_open, NULL);
+CALL(model_get_info, &llmrt_model_info_out);
+NULLS(model_get_info, NULL);
+CALL(model_metadata_key, 0, text, sizeof text, &i64);
+NULLS(model_metadata_key, -1, NULL, -1, NULL);
+CALL(model_metadata_value, "key", 3, text, sizeof text, &i64);
+NULLS(model_metadata_value, NULL, -1, NULL, -1, NULL);
+CALL(model_tensor_name, 0, text, sizeof text, &i64);
+NULLS(model_tensor_name, -1, NULL, -1, NULL);
+CALL(model_tensor_info, 0, &llmrt_tensor_info_out);
+NULLS(model_tensor_info, -1, NULL);
+CALL(model_tokenize, "a", 1, 0, i32s, 4, &i64);
+NULLS(model_tokenize, NULL, -1, -1, NULL, -1, NULL);
+CALL(model_detokenize, i32s, 1, text, sizeof text, &i64);
+NULLS(model_detokenize, NULL, 1, NULL, -1, NULL);
+CALL(model_plan, NULL, &llmrt_plan_out);
+NULLS(model_plan, NULL, NULL);
+CALL(engine_create, NULL, (llmrt_engine**)&out);
+NULLS(engine_create, NULL, NULL);
+CALL(engine_get_load, &llmrt_load_info_out);
+NULLS(engine_get_load, NULL);
+CALL(engine_wait_load, 0);
+NULLS(engine_wait_load, -9);
+ALONE(engine_cancel_load);
+CALL(engine_get_model, (llmrt_model**)&out);
+NULLS(engine_get_model, NULL);
+CALL(engine_get_plan, &llmrt_plan_out);
+NULLS(engine_get_plan, NULL);
+CALL(engine_get_fingerprint, text, sizeof text, &i64);
+NULLS(engine_get_fingerprint, NULL, -1, NULL);
+CALL(engine_get_info, &llmrt_engine_info_out);
+NULLS(engine_get_info, NULL);
+CALL(engine_step, 0, &llmrt_step_info_out);
+NULLS(engine_step, -9, NULL);
+CALL(engine_wait, (llmrt_stream**)&out, 1, &i64, 0);
+NULLS(engine_wait, NULL, -1, NULL, -9);
+CALL(engine_poll_log, &llmrt_log_info_out, text, sizeof text, &i64);
+NULLS(engine_poll_log, NULL, NULL, -1, NULL);
+ALONE(engine_close);
+CALL(session_create, NULL, (llmrt_session**)&out);
+NULLS(session_create, NULL, NULL);
+CALL(session_append_tokens, i32s, 1);
+NULLS(session_append_tokens, NULL, 1);
+CALL(session_append_text, "a", 1, 0);
+NULLS(session_append_text, NULL, -1, -1);
+CALL(session_submit, NULL, (llmrt_stream**)&out);
+NULLS(session_submit, NULL, NULL);
+CALL(session_get_info, &llmrt_session_info_out);
+NULLS(session_get_info, NULL);
+CALL(session_get_tokens, 0, i32s, 4, &i64);
+NULLS(session_get_tokens, -1, NULL, -1, NULL);
+CALL(stream_read, i32s, f32s, 4, text, sizeof text, &llmrt_read_result_out);
+NULLS(stream_read, NULL, NULL, -1, NULL, -1, NULL);
+CALL(stream_wait, 0);
+NULLS(stream_wait, -9);
+CALL(stream_get_info, &llmrt_stream_info_out);
+NULLS(stream_get_info, NULL);
+CALL(stream_get_message, text, sizeof text, &i64);
+NULLS(stream_get_message, NULL, -1, NULL);
+CALL(stream_top_logprobs, 0, i32s, f32s, 4, &i64);
+NULLS(stream_top_logprobs, -1, NULL, NULL, -1, NULL);
+CALL(stream_prompt_logprobs, 0, f32s, 4, &i64);
+NULLS(stream_prompt_logprobs, -1, NULL, -1, NULL);
+ALONE(stream_cancel);
 
 typedef struct function {
   const char* name;
