@@ -88,14 +88,16 @@ void MatMul(benchmark::State& state, WeightType type, CpuTier tier) {
   }
   const auto format = backend.ClassFor(type).activation;
   const std::vector<float> in = RandomFloats(rows * kK);
-  std::vector<uint8_t> activations(rows * backend::ActivationRowBytes(format, kK));
+  auto activations =
+      backend.CreateBuffer(rows * backend::ActivationRowBytes(format, kK), memory::Tag::kWorkspace)
+          .value();
   std::vector<float> out(rows * kN);
   absl::Status status = backend.Prepare(
-      {.in = in.data(), .cols = kK, .format = format, .out = activations.data()}, {0, rows});
+      {.in = in.data(), .cols = kK, .format = format, .out = activations->data()}, {0, rows});
   size_t next = 0;
   for (auto _ : state) {
     status.Update(backend.MatMul({.weight = matrices[next++ % matrices.size()].get(),
-                                  .activations = activations.data(),
+                                  .activations = activations->data(),
                                   .num_rows = rows,
                                   .out = out.data(),
                                   .out_stride = kN},

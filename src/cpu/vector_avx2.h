@@ -20,6 +20,19 @@ LLMRT_AVX2_INLINE int64_t RoundUp(int64_t value, int64_t unit) {
   return (value + unit - 1) / unit * unit;
 }
 
+// Asks for the cache lines that begin in bytes [begin, end) of each of eight rows, `ahead` bytes
+// further on. The rows of a panel are eight short streams that the processor's own prefetching does
+// not follow from one panel to the next. Into the second cache: asked for in the first one, they
+// hold up its loads.
+LLMRT_AVX2_INLINE void PrefetchRows(const uint8_t* const (&rows)[8], int64_t begin, int64_t end,
+                                    int64_t ahead) {
+  for (int64_t line = RoundUp(begin, 64); line < end; line += 64) {
+    for (const uint8_t* row : rows) {
+      _mm_prefetch(reinterpret_cast<const char*>(row + ahead + line), _MM_HINT_T1);
+    }
+  }
+}
+
 // Sixteen virtual lanes: lanes 0-7 and 8-15.
 struct Lanes {
   __m256 low;
