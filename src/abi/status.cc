@@ -83,15 +83,19 @@ void ClearMessage() { thread_message.bytes = 0; }
 
 std::string_view Message() { return {thread_message.text, thread_message.bytes}; }
 
+std::string_view Words(const absl::Status& status) {
+  if (status.ok() || !status.message().empty()) return status.message();
+  if (status.code() == absl::StatusCode::kResourceExhausted) return kNoMemory;
+  return "failed, and no reason was given; report it";
+}
+
 llmrt_status Report(llmrt_status status, std::string_view message) {
-  // A failure never goes without words.
-  if (message.empty()) message = "failed, and no reason was given";
   thread_message.bytes = WriteOneLine(message, thread_message.text, kMessageBytesMax);
   return status;
 }
 
 llmrt_status Report(const absl::Status& status) {
-  return status.ok() ? LLMRT_STATUS_OK : Report(StatusCode(status), status.message());
+  return status.ok() ? LLMRT_STATUS_OK : Report(StatusCode(status), Words(status));
 }
 
 }  // namespace llmrt::abi

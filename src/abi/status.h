@@ -22,9 +22,16 @@ absl::Status InvalidHandleError(std::string_view message);
 // The code alone; for fields of output structs.
 llmrt_status StatusCode(const absl::Status& status);
 
+// Why it failed, in words even where the status has none: one that was made of an exception when
+// memory ran out. Empty for OK.
+std::string_view Words(const absl::Status& status);
+
 // One line of whole UTF-8 characters: control characters become spaces, invalid bytes question
 // marks. At most `capacity` bytes, cut at a character; returns how many were written.
 size_t WriteOneLine(std::string_view from, char* out, size_t capacity);
+
+inline constexpr std::string_view kNoMemory =
+    "no memory for a small object; free some and call again";
 
 // This thread's message.
 inline constexpr size_t kMessageBytesMax = 1023;
@@ -44,8 +51,7 @@ llmrt_status Enter(Body&& body) {
   try {
     return Report(std::forward<Body>(body)());
   } catch (const std::bad_alloc&) {
-    return Report(LLMRT_STATUS_RESOURCE_EXHAUSTED,
-                  "no memory for a small object; free some and call again");
+    return Report(LLMRT_STATUS_RESOURCE_EXHAUSTED, kNoMemory);
   } catch (...) {
     return Report(LLMRT_STATUS_INTERNAL, "an exception was caught inside the library; report it");
   }

@@ -54,7 +54,7 @@ llmrt_status llmrt_stream_get_message(llmrt_stream* stream, char* buffer, int64_
     ABI_RETURN_IF_ERROR(output.Check());
     const llmrt::engine::StreamInfo info = object->stream->Info();
     char line[kMessageBytesMax];
-    return output.Copy({line, WriteOneLine(info.status.message(), line, sizeof line)});
+    return output.Copy({line, WriteOneLine(Words(info.status), line, sizeof line)});
   });
 }
 

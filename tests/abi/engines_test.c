@@ -376,6 +376,53 @@ static void closing_turns_all_descendants_stale(void) {
   llmrt_model_release(model);
 }
 
+/* Reads until the end or until the handle is stale; returns how it ended. */
+static void* read_on_a_thread(void* stream) {
+  static const char kEnded = 0, kStale = 0;
+  llmrt_read_result result = {sizeof result};
+  char text[64];
+  for (;;) {
+    llmrt_status status = llmrt_stream_wait(stream, -1);
+    if (status == LLMRT_STATUS_OK) {
+      status = llmrt_stream_read(stream, NULL, NULL, 0, text, sizeof text, &result);
+    }
+    if (status == LLMRT_STATUS_INVALID_HANDLE) return (void*)&kStale;
+    if (status != LLMRT_STATUS_OK) return NULL;
+    if (result.finish_reason != LLMRT_FINISH_NONE) return (void*)&kEnded;
+  }
+}
+
+static void closing_ends_those_who_wait(void) {
+  int round;
+  for (round = 0; round < 20; ++round) {
+    llmrt_engine* engine = loaded_engine(0);
+    llmrt_session* session = session_with_text(engine, "Once upon a time");
+    llmrt_stream* stream = submit_tokens(session, -1);
+    pthread_t reader;
+    void* ended = NULL;
+    CHECK(pthread_create(&reader, NULL, read_on_a_thread, stream) == 0);
+    CHECK_OK(llmrt_engine_close(engine));
+    pthread_join(reader, &ended);
+    CHECK(ended != NULL);
+  }
+}
+
+static void a_released_stream_is_ready_for_nobody(void) {
+  llmrt_engine* engine = loaded_engine(1);
+  llmrt_session* session = session_with_text(engine, "Once");
+  llmrt_stream* stream = submit_tokens(session, 20);
+  llmrt_stream* ready[1];
+  int64_t count = 0;
+  do {
+    CHECK_OK(llmrt_engine_step(engine, 0, NULL));
+  } while (llmrt_stream_wait(stream, 0) != LLMRT_STATUS_OK);
+  CHECK_OK(llmrt_engine_wait(engine, ready, 1, &count, -1));
+  llmrt_stream_release(stream);
+  CHECK_STATUS(llmrt_engine_wait(engine, ready, 1, &count, -1), LLMRT_STATUS_FAILED_PRECONDITION);
+  llmrt_session_release(session);
+  llmrt_engine_release(engine);
+}
+
 static void children_keep_a_released_engine_alive(void) {
   llmrt_engine* engine = loaded_engine(0);
   llmrt_session* session = session_with_text(engine, "Once upon a time");
@@ -406,6 +453,8 @@ int main(void) {
   llmrt_engine_release(engine);
   a_pumped_engine_moves_when_pumped();
   closing_turns_all_descendants_stale();
+  closing_ends_those_who_wait();
+  a_released_stream_is_ready_for_nobody();
   children_keep_a_released_engine_alive();
   return check_result();
 }

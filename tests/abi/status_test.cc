@@ -56,6 +56,9 @@ TEST(StatusTest, LongMessageIsCutAtACharacter) {
 TEST(StatusTest, FailureAlwaysHasWords) {
   EXPECT_EQ(Report(absl::Status(absl::StatusCode::kInternal, "")), LLMRT_STATUS_INTERNAL);
   EXPECT_FALSE(Message().empty());
+  EXPECT_EQ(Words(absl::Status(absl::StatusCode::kResourceExhausted, "")), kNoMemory);
+  EXPECT_EQ(Words(absl::DataLossError("lost")), "lost");
+  EXPECT_EQ(Words(absl::OkStatus()), "");
   EXPECT_EQ(Enter([] { return absl::OkStatus(); }), LLMRT_STATUS_OK);
   EXPECT_TRUE(Message().empty());
 }
