@@ -9,16 +9,17 @@
   X(abi_version)                                                                                   \
   X(version)                                                                                       \
   X(last_message)                                                                                  \
-  X(options_create) X(options_set_i64) X(options_set_f64) X(options_set_bytes) X(options_get_i64)  \
-      X(options_get_f64) X(options_get_bytes) X(options_bounds_i64) X(options_bounds_f64)          \
-          X(options_set_memory_hook) X(options_release) X(source_create_path) X(                   \
-              source_create_memory) X(source_create_callback) X(source_add_part) X(source_release) \
-              X(model_open) X(model_get_info) X(model_metadata_key) X(model_metadata_value)        \
-                  X(model_tensor_name) X(model_tensor_info) X(model_tokenize) X(model_detokenize)  \
-                      X(model_plan) X(model_release) X(engine_create) X(engine_get_load)           \
-                          X(engine_wait_load) X(engine_cancel_load) X(engine_get_model)            \
-                              X(engine_get_plan) X(engine_get_fingerprint) X(engine_get_info)      \
-                                  X(engine_step) X(engine_wait) X(engine_poll_log) X(engine_close) \
+  X(options_create)                                                                                \
+  X(options_set_i64) X(options_set_f64) X(options_set_bytes) X(options_get_i64) X(options_get_f64) \
+      X(options_get_bytes) X(options_bounds_i64) X(options_bounds_f64) X(options_set_memory_hook)  \
+          X(options_release) X(source_create_path) X(source_create_memory) X(                      \
+              source_create_callback) X(source_add_part) X(source_release) X(model_open)           \
+              X(model_get_info) X(model_metadata_key) X(model_metadata_value) X(model_tensor_name) \
+                  X(model_tensor_info) X(model_tokenize) X(model_detokenize) X(model_plan)         \
+                      X(model_release) X(engine_create) X(engine_get_load) X(engine_wait_load)     \
+                          X(engine_cancel_load) X(engine_get_model) X(engine_get_plan)             \
+                              X(engine_get_fingerprint) X(engine_get_info) X(engine_step)          \
+                                  X(engine_wait) X(engine_poll_log) X(engine_close)                \
                                       X(engine_release) X(session_create) X(session_append_tokens) \
                                           X(session_append_text) X(session_submit)                 \
                                               X(session_get_info) X(session_get_tokens)            \
