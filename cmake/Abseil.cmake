@@ -13,14 +13,6 @@ else()
   endif()
 endif()
 
-# The distribution sets Abseil's own string_view, optional, variant and any, none of which converts from the standard
-# library's. Everything here, Abseil included, sees a copy of its options with the standard types instead.
-set(abseil_options "${PROJECT_BINARY_DIR}/_deps/abseil_options")
-file(READ "${abseil_source}/absl/base/options.h" options)
-string(REGEX REPLACE "(#define ABSL_OPTION_USE_STD_[A-Z_]+) [02]" "\\1 1" options "${options}")
-file(CONFIGURE OUTPUT "${abseil_options}/absl/base/options.h" CONTENT "${options}" @ONLY)
-include_directories(BEFORE "${abseil_options}")
-
 set(ABSL_PROPAGATE_CXX_STD ON)
 set(ABSL_ENABLE_INSTALL OFF)
 set(ABSL_USE_EXTERNAL_GOOGLETEST ON)

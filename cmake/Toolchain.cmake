@@ -20,10 +20,12 @@ endif()
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
 
+# A second build folder or checkout finds what the first one compiled: neither the folder that the compiler runs in nor
+# the place of the checkout counts.
 find_program(LLMRT_CCACHE ccache)
 if(LLMRT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_C_COMPILER_LAUNCHER "${LLMRT_CCACHE}")
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${LLMRT_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_NOHASHDIR=1 "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" "${LLMRT_CCACHE}")
+  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
 endif()
 
 find_package(Threads REQUIRED)

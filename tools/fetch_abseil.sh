@@ -7,7 +7,7 @@ version=20220623.1
 orig_sha256=abfe2897f3a30edaa74bc34365afe3c2a3cd012091a97dc7e008f7016adcd5fe
 
 cache=${LLMRT_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/llmrt}
-target=$cache/abseil-$version
+target=$cache/abseil-$version-std
 say() { printf 'fetch_abseil: %s\n' "$*" >&2; }
 
 if [[ -f $target/CMakeLists.txt ]]; then
@@ -47,6 +47,9 @@ if ! echo "$orig_sha256  $orig" | sha256sum --check --status; then
 fi
 # apt has checked the package's signature; dpkg-source would ask for a keyring that a plain system lacks.
 dpkg-source --no-check -q -x "$scratch"/abseil_*.dsc "$scratch/source" >&2
-rm -rf "$target"
-mv "$scratch/source" "$target" 2>/dev/null || [[ -f $target/CMakeLists.txt ]]
+# The distribution sets Abseil's own string_view, optional, variant and any, none of which converts
+# from the standard library's; here they are the standard ones.
+sed -i -E 's/^(#define ABSL_OPTION_USE_STD_[A-Z_]+) [02]/\1 1/' "$scratch/source/absl/base/options.h"
+# Where another build has put it there meanwhile, that one serves.
+mv -T "$scratch/source" "$target" 2>/dev/null || [[ -f $target/CMakeLists.txt ]]
 echo "$target"
