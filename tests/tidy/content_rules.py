@@ -20,6 +20,7 @@ _BANNED = [(re.compile(pattern), reason) for pattern, reason in (
     (r'\bstd::(basic_)?w?regex\b', 'std::regex overflows the stack on hostile input'),
     # Passing on what is already in flight (`throw;`) is no error of ours.
     (r'\bthrow\b(?!\s*(\(\s*\)|;))', 'errors are absl::Status'),
+    (r'(?<!\w)(absl::)?(ErrnoToStatus|StrError)\s*\(', 'its table of messages outlives the library: each unload leaks it'),
     (r'\babsl::(Mutex|MutexLock|CondVar)\b', 'absl::Mutex crashes a host thread that ends after dlclose; std::mutex'),
 )]
 

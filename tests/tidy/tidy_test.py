@@ -148,7 +148,8 @@ class ContentTest(unittest.TestCase):
     def test_calls_that_hurt_the_host_are_banned(self):
         for call in ('abort();', 'std::exit(1);', 'printf("x");', 'std::fprintf(f, "x");', 'std::cout << 1;',
                      'std::cerr << 1;', 'signal(SIGPIPE, f);', 'assert(a);', 'std::regex r;', 'CHECK(a);', 'CHECK_EQ(a, b);',
-                     'DCHECK(a);', 'throw 1;', 'absl::Mutex m;', 'std::terminate();'):
+                     'DCHECK(a);', 'throw 1;', 'absl::Mutex m;', 'absl::ErrnoToStatus(e, m);',
+                     'std::terminate();'):
             self.assertEqual(findings_of(source(f'void F() {{ {call} }}\n')), [('banned', 'src/kv/block_pool.cc')], call)
         self.assertEqual(findings_of(source('#include <iostream>\n')), [('banned', 'src/kv/block_pool.cc')])
 
