@@ -106,7 +106,7 @@ void EngineCore::Close() {
     }
     active_.clear();
     load_.phase = LoadPhase::kClosed;
-    load_.status = absl::FailedPreconditionError("the engine is closed");
+    load_.status = absl::Status(absl::StatusCode::kFailedPrecondition, "");  // needs no memory
     step = std::move(step_);
     resources = std::move(resources_);
   }

@@ -20,6 +20,10 @@ Clock::time_point DeadlineAfter(int64_t timeout_ms) {
   return Clock::now() + std::chrono::milliseconds(bounded);
 }
 
+absl::Status Closed() {
+  return absl::FailedPreconditionError("the engine is closed; create another");
+}
+
 absl::Status StreamInFlight() {
   return absl::FailedPreconditionError(
       "a stream of this session is in flight; wait for its end or cancel it");
@@ -56,7 +60,7 @@ absl::Status EngineCore::WaitLoad(int64_t timeout_ms) {
     return absl::DeadlineExceededError(absl::StrCat("the load was not finished after ", timeout_ms,
                                                     " ms, at ", load_.fraction * 100, " %"));
   }
-  return load_.status;
+  return load_.phase == LoadPhase::kClosed ? Closed() : load_.status;
 }
 
 void EngineCore::CancelLoad() { load_cancelled_.store(true); }
@@ -66,6 +70,7 @@ absl::Status EngineCore::CheckReady() const {
     return absl::FailedPreconditionError(
         "the engine is still loading; call llmrt_engine_wait_load first");
   }
+  if (load_.phase == LoadPhase::kClosed) return Closed();
   return load_.phase == LoadPhase::kReady ? health_ : load_.status;
 }
 

@@ -8,14 +8,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "formats/system_error.h"
 
 namespace llmrt::formats {
 namespace {
 
 absl::Status SystemError(int error, std::string_view what, std::string_view path) {
-  const absl::Status system = absl::ErrnoToStatus(error, absl::StrCat("cannot ", what, " ", path));
-  if (error == ENOSPC || error == EDQUOT) return absl::ResourceExhaustedError(system.message());
-  return system;
+  const std::string message = WithSystemWords(absl::StrCat("cannot ", what, " ", path), error);
+  if (error == ENOSPC || error == EDQUOT) return absl::ResourceExhaustedError(message);
+  return absl::Status(absl::ErrnoToStatusCode(error), message);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "formats/status_macros.h"
+#include "formats/system_error.h"
 
 namespace llmrt::formats {
 namespace {
@@ -40,8 +41,7 @@ class Descriptor {
 
 // The system's words for why a file does not open, under the code that callers tell apart.
 absl::Status OpenError(int error, std::string_view path) {
-  const absl::Status system = absl::ErrnoToStatus(error, absl::StrCat("cannot open ", path));
-  const std::string message(system.message());
+  const std::string message = WithSystemWords(absl::StrCat("cannot open ", path), error);
   switch (error) {
     case ENOENT:
     case ENOTDIR:
@@ -86,9 +86,9 @@ class PlainFile : public ByteSource {
       const ssize_t got = pread(descriptor_.get(), out.data(), out.size(), start_ + offset);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) {
-        const absl::Status system = absl::ErrnoToStatus(
-            errno, absl::StrCat(name_, ": cannot read ", out.size(), " bytes at offset ", offset));
-        return absl::UnavailableError(system.message());
+        const int error = errno;
+        return absl::UnavailableError(WithSystemWords(
+            absl::StrCat(name_, ": cannot read ", out.size(), " bytes at offset ", offset), error));
       }
       if (got == 0) {
         return absl::DataLossError(
@@ -176,10 +176,10 @@ absl::StatusOr<std::shared_ptr<ByteSource>> MapFile(const Descriptor& descriptor
   const int64_t lead = start % sysconf(_SC_PAGESIZE);  // mappings start on a page
   Mapping mapping(descriptor.get(), start - lead, static_cast<size_t>(size + lead));
   if (!mapping.ok()) {
-    const absl::Status system =
-        absl::ErrnoToStatus(errno, absl::StrCat("cannot map ", size, " bytes of ", name));
+    const int error = errno;
     return absl::ResourceExhaustedError(
-        absl::StrCat(system.message(), "; open it without use_mmap"));
+        absl::StrCat(WithSystemWords(absl::StrCat("cannot map ", size, " bytes of ", name), error),
+                     "; open it without use_mmap"));
   }
   const auto bytes = absl::MakeConstSpan(mapping.data() + lead, static_cast<size_t>(size));
   return std::make_shared<MappedFile>(std::move(mapping), bytes, std::move(name));

@@ -1,9 +1,9 @@
 #include "model/llama_weights.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "model/content_hash.h"
 #include "quant/dequantize.h"
@@ -106,7 +106,7 @@ class TensorCensus {
 
   const ModelFile& file_;
   const Backend& backend_;
-  absl::flat_hash_set<std::string_view> seen_;
+  std::set<std::string_view> seen_;
   int64_t bytes_ = 0;
   absl::Status status_;
 };

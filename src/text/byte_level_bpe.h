@@ -7,9 +7,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "text/byte_alphabet.h"
@@ -62,9 +62,9 @@ class ByteLevelBpe : public TextEncoder {
   const Vocabulary& vocabulary_;
   const PreTokenizer pre_tokenizer_;
   const ByteAlphabet alphabet_;
-  std::array<int32_t, 256> byte_ids_;             // -1: none
-  std::vector<Merge> merges_;                     // by rank
-  absl::flat_hash_map<uint64_t, int32_t> ranks_;  // (left << 32 | right) -> rank
+  std::array<int32_t, 256> byte_ids_;            // -1: none
+  std::vector<Merge> merges_;                    // by rank
+  std::unordered_map<uint64_t, int32_t> ranks_;  // (left << 32 | right) -> rank
 };
 
 }  // namespace llmrt::text

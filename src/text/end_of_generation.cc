@@ -1,8 +1,7 @@
 #include "text/end_of_generation.h"
 
+#include <set>
 #include <string_view>
-
-#include "absl/container/flat_hash_set.h"
 
 namespace llmrt::text {
 namespace {
@@ -23,9 +22,9 @@ constexpr std::string_view kEndTokens[] = {
 }  // namespace
 
 std::vector<int32_t> EndTokensByName(absl::Span<const std::string> tokens) {
-  const absl::flat_hash_set<std::string_view> names(std::begin(kEndTokens), std::end(kEndTokens));
+  const std::set<std::string_view> names(std::begin(kEndTokens), std::end(kEndTokens));
   std::vector<int32_t> found;
-  absl::flat_hash_set<std::string_view> present;
+  std::set<std::string_view> present;
   for (size_t id = 0; id < tokens.size(); ++id) {
     if (!names.contains(tokens[id])) continue;
     found.push_back(static_cast<int32_t>(id));

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -123,7 +123,7 @@ class MergeLoop {
   const std::string_view text_;
   std::vector<Symbol> symbols_;
   std::vector<Candidate> heap_;
-  absl::flat_hash_map<std::string_view, Halves> halves_;  // of unused tokens, by text
+  std::unordered_map<std::string_view, Halves> halves_;  // of unused tokens, by text
 };
 
 // Spaces at both ends go, runs become one.

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 
 namespace llmrt::text {
@@ -42,7 +42,7 @@ class SpecialTokens {
   TextFragment Longest(std::string_view text) const;
 
   // A trie over bytes: (node << 8 | byte) -> node. Node 0 is the root.
-  absl::flat_hash_map<uint64_t, uint32_t> edges_;
+  std::unordered_map<uint64_t, uint32_t> edges_;
   std::vector<int32_t> tokens_ = {-1};  // by node; -1: none ends here
   bool starts_[256] = {};               // bytes that leave the root, to skip the rest quickly
 };

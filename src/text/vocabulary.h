@@ -7,9 +7,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -72,7 +72,7 @@ class Vocabulary {
   std::vector<formats::TokenKind> kinds_;
   std::vector<bool> ends_generation_;
   // Keys point into tokens_, which never changes after Create.
-  absl::flat_hash_map<std::string_view, int32_t> ids_;
+  std::unordered_map<std::string_view, int32_t> ids_;
   SpecialIds special_;
   size_t longest_ = 0;
 };
