@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # From a fresh checkout to a conversation: installs what is missing, builds the library and the
 # command line, and lets a small bundled model answer. The model plays the people of a game's
-# village and knows nothing else.
+# village and knows nothing else. `samples/quickstart.sh MODEL.gguf` talks to a model of yours.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-model=samples/models/village-target-q8_0.gguf
+model=${1:-samples/models/village-target-q8_0.gguf}
 llmrt=build/bin/llmrt
 log=build/quickstart.log
 character=(--user Player --assistant Tobin --preamble "Tobin is the smith of Fernhollow.")
@@ -29,6 +29,11 @@ if ! build >"$log" 2>&1; then
   exit 1
 fi
 echo "built $llmrt"
+
+if [[ ! -f $model ]]; then
+  echo "quickstart: there is no $model; give a model of yours: samples/quickstart.sh MODEL.gguf" >&2
+  exit 1
+fi
 
 say "You talk to Tobin, the smith"
 lines=(

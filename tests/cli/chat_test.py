@@ -108,7 +108,7 @@ class TerminalChatTest(ProgramTest):
 class BundledChatTest(ProgramTest):
 
     def test_the_models_own_turns_are_used(self):
-        model = program.require(program.SAMPLES / 'models' / 'village-target-q8_0.gguf')
+        model = program.bundled_model()
         metadata = self.json_of('inspect', model)['metadata']
         user, assistant = metadata['llmrt.turn.user'].rstrip(':'), metadata['llmrt.turn.assistant'].rstrip(':')
         prompt = f"{metadata['llmrt.turn.preamble']}\n{user}: Hello there!\n{assistant}:"

@@ -31,6 +31,14 @@ def require(path):
     return str(path)
 
 
+def bundled_model():
+    """The model that ships with the project; until it is in the repository its tests say so and skip."""
+    path = SAMPLES / 'models' / 'village-target-q8_0.gguf'
+    if not path.exists():
+        raise unittest.SkipTest('the bundled model is not in the repository yet')
+    return str(path)
+
+
 def shared_model(name):
     return require(SHARED / 'models' / name)
 

@@ -21,7 +21,7 @@ def fits(answer, entry, form):
 class HeldOutTest(ProgramTest):
 
     def test_nine_of_ten_answers_fit(self):
-        model = program.require(program.SAMPLES / 'models' / 'village-target-q8_0.gguf')
+        model = program.bundled_model()
         path = program.require(program.SAMPLES / 'models' / 'heldout.json')
         with open(path, encoding='utf-8') as file:
             held_out = json.load(file)
