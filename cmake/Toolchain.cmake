@@ -52,6 +52,9 @@ if(LLMRT_SANITIZE)
   add_link_options(-fsanitize=${LLMRT_SANITIZE})
 endif()
 
+# Every linked file carries a hash of its own contents: the build that fingerprints name.
+add_link_options(-Wl,--build-id=sha1)
+
 add_library(llmrt_flags INTERFACE)
 # Designated initializers name what differs from the defaults; the rest being left out is the point of them.
 target_compile_options(llmrt_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers)

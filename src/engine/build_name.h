@@ -5,7 +5,9 @@
 
 namespace llmrt::engine {
 
-// "0.1.0": the version that the build system gave.
+// "0.1.0 (3f2a91c5d07e)": the version, and the beginning of the linker's hash of the file that this
+// code was loaded from (where the system has such hashes), so that no two builds have the same
+// name.
 std::string_view BuildName();
 
 }  // namespace llmrt::engine

@@ -27,7 +27,7 @@ class UsageTest(ProgramTest):
             self.assertEqual(self.succeed(name, '-h').decode(), text)
 
     def test_version_names_version_and_build(self):
-        self.assertRegex(self.succeed('--version').decode(), r'^llmrt \d+\.\d+\.\d+( \(.+\))?\n$')
+        self.assertRegex(self.succeed('--version').decode(), r'^llmrt \d+\.\d+\.\d+ \([0-9a-f]{12}\)\n$')
 
     def test_the_model_must_be_given(self):
         for arguments in (['run', '-p', 'x'], ['chat'], ['tokenize', '--text', 'x'], ['inspect'], ['plan'],

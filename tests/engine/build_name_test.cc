@@ -1,14 +1,19 @@
 #include "engine/build_name.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string>
 
 namespace llmrt::engine {
 namespace {
 
-TEST(BuildNameTest, BeginsWithAVersion) {
-  ASSERT_FALSE(BuildName().empty());
-  EXPECT_TRUE(BuildName()[0] >= '0' && BuildName()[0] <= '9');
+TEST(BuildNameTest, IsAVersionAndTheHashOfTheFile) {
+  EXPECT_THAT(std::string(BuildName()),
+              ::testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+ \\([0-9a-f]{12}\\)"));
 }
+
+TEST(BuildNameTest, IsTheSameEveryTime) { EXPECT_EQ(BuildName().data(), BuildName().data()); }
 
 }  // namespace
 }  // namespace llmrt::engine

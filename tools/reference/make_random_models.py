@@ -32,8 +32,9 @@ def digits(values, count):
     return [float(f"%.{count}g" % v) for v in values]
 
 
-def position_record(position, exact, single, noisy, int8, kv16, keep_float32):
-    tolerance = SAFETY * max(np.abs(n[position] - exact[position]).max() for n in noisy)
+def position_record(position, exact, single, rounded, keep_float32):
+    """`rounded` holds the float64 logits with one kind of rounding each: noisy (several runs), int8, kv16."""
+    tolerance = SAFETY * max(np.abs(n[position] - exact[position]).max() for n in rounded["noisy"])
     error = np.abs(single[position] - exact[position]).max()
     assert error <= tolerance, (error, tolerance)
     order = np.sort(exact[position])
@@ -44,8 +45,8 @@ def position_record(position, exact, single, noisy, int8, kv16, keep_float32):
         "max_abs_logit": float("%.6g" % np.abs(exact[position]).max()),
         "tolerance_float32": float("%.3g" % tolerance),
         "error_float32": float("%.3g" % error),
-        "error_int8_activations": float("%.3g" % np.abs(int8[position] - exact[position]).max()),
-        "error_f16_kv": float("%.3g" % np.abs(kv16[position] - exact[position]).max()),
+        "error_int8_activations": float("%.3g" % np.abs(rounded["int8"][position] - exact[position]).max()),
+        "error_f16_kv": float("%.3g" % np.abs(rounded["kv16"][position] - exact[position]).max()),
         "float64": digits(exact[position], 11),
     }
     if keep_float32:
@@ -56,13 +57,15 @@ def position_record(position, exact, single, noisy, int8, kv16, keep_float32):
 def prompt_record(shape, weights, tokens, positions, seed):
     exact = forward_f64.logits(shape, weights, tokens)
     single = forward_f32.logits(shape, weights, tokens)
-    noisy = [
-        forward_f64.logits(shape, weights, tokens, forward_f64.Rounding(np.random.default_rng([seed, trial])))
-        for trial in range(NOISE_TRIALS)
-    ]
-    int8 = forward_f64.logits(shape, weights, tokens, forward_f64.Int8Activations())
-    kv16 = forward_f64.logits(shape, weights, tokens, forward_f64.HalfKv())
-    records = [position_record(p, exact, single, noisy, int8, kv16, p == positions[-1]) for p in positions]
+    rounded = {
+        "noisy": [
+            forward_f64.logits(shape, weights, tokens, forward_f64.Rounding(np.random.default_rng([seed, trial])))
+            for trial in range(NOISE_TRIALS)
+        ],
+        "int8": forward_f64.logits(shape, weights, tokens, forward_f64.Int8Activations()),
+        "kv16": forward_f64.logits(shape, weights, tokens, forward_f64.HalfKv()),
+    }
+    records = [position_record(p, exact, single, rounded, p == positions[-1]) for p in positions]
     worst = max(r["error_float32"] / r["tolerance_float32"] for r in records)
     print(f"  {len(tokens)} tokens: float32 error is at most {worst:.3f} of the tolerance; "
           f"tolerance {max(r['tolerance_float32'] for r in records):.2e}, "
