@@ -9,11 +9,12 @@ from pathlib import Path
 
 from grammar import expand, load_templates, tidy
 from noise import decorate, rough_up
-from words import JUNK, odd_thing, player_name
+from words import JUNK, KIN, odd_thing, player_name
 from world import CHARACTERS, ITEMS, PLACES, QUESTS, RUMOURS
 
 _TEMPLATES = Path(__file__).parent / "templates"
 PLAYER = load_templates(_TEMPLATES / "player.txt")
+INDIRECT = load_templates(_TEMPLATES / "player_indirect.txt")
 COMMON = load_templates(_TEMPLATES / "common.txt")
 OWN = {name: load_templates(_TEMPLATES / f"{name.lower()}.txt") for name in CHARACTERS}
 
@@ -79,8 +80,11 @@ class Conversation:
     # Wording.
 
     def _ask(self, section: str, **slots: str) -> str:
-        slots = {"name": self.name, "role": self.who.role, **slots}
-        line = expand(self.rng.choice(PLAYER[section]), slots, self.rng)
+        """A player line: from the direct templates, or (45 %) from the roundabout ones where there are some."""
+        indirect = section in INDIRECT and self.rng.random() < 0.45
+        slots = {"name": self.name, "role": self.who.role, "role_word": self.who.role.split()[1],
+                 "kin": self.rng.choice(KIN), "topic": QUESTS[self.name].topic, **slots}  # fmt: skip
+        line = expand(self.rng.choice((INDIRECT if indirect else PLAYER)[section]), slots, self.rng)
         return rough_up(tidy(decorate(line, self.name, self.rng)), self.rng)
 
     def _answer(self, section: str, **slots: str) -> str:

@@ -5,13 +5,14 @@ Any document that holds a held-out player line is dropped, so the held-out check
 """
 
 import argparse
-import json
 import random
 import re
 from collections import Counter
 from pathlib import Path
 
 from conversation import Conversation
+from development_lines import DEVELOPMENT_LINES
+from make_heldout import LINES
 from world import CHARACTERS
 
 
@@ -44,12 +45,9 @@ def write_document(rng: random.Random, stats: dict[str, Counter], held_out: set[
     return "\n".join(lines) + "\n"
 
 
-def held_out_lines(path: Path) -> set[str]:
-    """Every sentence that a player says in the held-out entries, the earlier turns included."""
-    if not path.exists():
-        return set()
-    entries = json.loads(path.read_text(encoding="utf-8"))["entries"]
-    return {normalized(entry["player_line"]) for entry in entries}
+def held_out_lines() -> set[str]:
+    """The last player line of every held-out and development entry."""
+    return {normalized(line[2]) for line in (*LINES, *DEVELOPMENT_LINES)}
 
 
 def print_statistics(stats: dict[str, Counter], documents: int, characters: int) -> None:
@@ -65,11 +63,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--documents", type=int, default=80000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--held-out", type=Path, default=Path("../../samples/models/heldout.json"))
     args = parser.parse_args()
     rng = random.Random(args.seed)
     stats = {key: Counter() for key in ("player lines", "answers", "intents", "dropped")}
-    held_out = held_out_lines(args.held_out)
+    held_out = held_out_lines()
     documents = []
     while len(documents) < args.documents:
         document = write_document(rng, stats, held_out)

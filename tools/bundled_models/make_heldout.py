@@ -1,6 +1,7 @@
 """Writes heldout.json: fifty player lines that training never sees, each with the facts that a fitting answer holds.
 
-The lines were written by hand, apart from the templates and before the first training. `all_of` is a list of groups:
+The lines were written by hand after the templates were final and before the training; nothing was changed after the
+first look at answers to them. `all_of` is a list of groups:
 the lower-cased answer must hold at least one string of every group. `none_of` strings must not occur.
 """
 
@@ -8,6 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
+from development_lines import DEVELOPMENT_LINES, FAREWELL, GREETING, UNKNOWN, WELCOME
 from world import CHARACTERS
 
 NOTE = (
@@ -17,74 +19,68 @@ NOTE = (
 )
 FORM = {"end_with": [".", "!", "?"], "min_chars": 5, "max_chars": 200}
 
-UNKNOWN = [["not know", "know nothing", "never heard", "no idea", "means nothing", "i had heard of that"]]
-GREETING = [["hello", "welcome", "good day", "greetings", "well met", "step closer", "come closer", "look who"]]
-FAREWELL = [["goodbye", "farewell", "safe travels", "take care"]]
-WELCOME = [["welcome", "no trouble", "think nothing", "glad to help", "happy to help", "it was nothing"]]
+WORK_ELSPETH = (("Can I help you?", "Yes, child. I need someone to pick moonflowers by the old well, and I will give you a healing potion."),)
+WORK_TOBIN = (("Any jobs?", "Aye. I need someone to bring me iron ore from the mine. You get a new dagger."),)
+WORK_VESNA = (("Can I work for you?", "I need someone to find the crate that I lost at the stone bridge. Will you help?"),)
 
 # (character, earlier exchanges, player line, intent, all_of)
 LINES = (
-    ("Tobin", (), "That longsword on the wall there, what are you asking for it?", "price", [["sword"], ["forty"]]),
-    ("Mira", (), "If we stayed just one night, what would a bed set me back?", "price", [["room"], ["five"]]),
-    ("Elspeth", (), "How many coins would I lose if I bought a healing potion?", "price", [["potion"], ["twelve"]]),
-    ("Vesna", (), "Got my eye on that lantern. Name your price!", "price", [["lantern"], ["eleven"]]),
-    ("Tobin", (), "A shield like that must cost a fortune, no?", "price", [["shield"], ["thirty"]]),
-    ("Mira", (), "What do I owe you if I drink one ale?", "price", [["ale"], ["two"]]),
-    ("Vesna", (), "My friend wants boots as well, how much for a pair?", "price", [["boots"], ["thirteen"]]),
-    ("Mira", (), "You wouldn't happen to sell swords behind that counter, would you?", "redirect", [["tobin"]]),
-    ("Garrick", (), "I'm desperate for a healing potion, got one to spare?", "redirect", [["elspeth"]]),
-    ("Aldous", (), "Grandfather, might you part with some rope?", "redirect", [["vesna"]]),
-    ("Tobin", (), "All this smoke makes me want a cold beer. Where do they pour it?", "redirect",
-     [["mira", "copper kettle"]]),
-    ("Elspeth", (), "A nasty snake got me on my way here, do something!", "need", [["antidote"], ["sixteen"]]),
-    ("Mira", (), "We haven't had a warm meal in three days.", "need", [["stew", "pie", "bread"], ["coins"]]),
-    ("Tobin", (), "The edge on my old axe is chipped, think you can save it?", "need", [["repair"], ["eight"]]),
-    ("Elspeth", (), "Every night I lie awake until the sun comes up.", "need", [["sleeping draught"], ["ten"]]),
-    ("Vesna", (), "I nearly froze to death in the hills last night.", "need", [["cloak"], ["fourteen"]]),
-    ("Vesna", (), "These caves are pitch dark, I won't go in without a light.", "need",
-     [["lantern", "torch"], ["eleven", "two"]]),
-    ("Mira", (), "Long ride today. Could I stay here until morning?", "need", [["room"], ["five"]]),
-    ("Garrick", (), "Sir, my aunt works at the mill. Which road should I take?", "directions", [["mill"], ["west"]]),
-    ("Garrick", (), "I have a letter for the priest, where would I deliver it?", "directions", [["chapel"], ["west"]]),
-    ("Mira", (), "I'd love to walk over to the ferry, but I don't know the way.", "directions", [["ferry"], ["south"]]),
-    ("Tobin", (), "Someone said there's an iron mine around here, where exactly?", "directions", [["mine"], ["north"]]),
-    ("Aldous", (), "If a man wanted to reach the ruined tower, where would he turn?", "directions", [["tower"], ["east"]]),
-    ("Elspeth", (), "My mule needs hay, so which way to the stables?", "directions", [["stables"], ["east"]]),
-    ("Vesna", (), "What's the quickest way over to the old well?", "directions", [["well"], ["west"]]),
-    ("Garrick", (), "Could you walk me through how to reach the elder?", "directions", [["elder's house"], ["north"]]),
-    ("Elspeth", (("Can you sell me a dagger?", "I do not sell that. Ask Tobin, the smith, at the smithy."),),
-     "Fine. In which direction do I walk to get to him?", "directions", [["smithy"], ["east"]]),
-    ("Garrick", (), "My kids like to play in the forest, should that worry me?", "danger", [["forest"], ["wolves"]]),
-    ("Aldous", (), "Would you cross the stone bridge after dark if you were me?", "danger", [["bridge"], ["bandits"]]),
-    ("Tobin", (), "Is it true that bad things happen to people inside the mine?", "danger",
-     [["mine"], ["rocks", "knocking"]]),
-    ("Mira", (), "That Vesna woman, where does she spend her days?", "person", [["vesna"], ["market"]]),
-    ("Mira", (), "An innkeeper hears everything. What's the gossip tonight?", "rumour",
-     [["lights in the ruined tower", "miller's daughter", "smuggles wine", "bell of the chapel"]]),
-    ("Aldous", (), "Heard anything odd from the villagers this week?", "rumour",
-     [["white deer", "lights in the ruined tower", "treasure", "whispers at full moon", "bell of the chapel"]]),
-    ("Tobin", (), "My purse is empty and my arms are strong. Anything I could do for you?", "quest", [["ore"], ["mine"]]),
-    ("Elspeth", (), "You look like you could use a helper. What needs doing?", "quest", [["moonflowers"], ["well"]]),
-    ("Vesna", (("Do you have any work?", "I need someone to find the crate that I lost at the stone bridge. Will you help?"),),
-     "And if I bring it back, what do I get out of it?", "reward", [["lantern"]]),
-    ("Garrick", (("Can I help you?", "I need someone to drive the wolves away from the mill. Will you do it?"),),
-     "You have my word, I will take care of those wolves!", "accept", [["wolves"], ["mill"], ["west", "stream"]]),
-    ("Mira", (), "Not a single rat is left down there, I made sure of it.", "done", [["ten coins"], ["free room"]]),
-    ("Elspeth", (), "And whom do I have the honour of meeting?", "ask_name", [["elspeth"]]),
-    ("Vesna", (), "Top of the morning to you, merchant!", "greeting", GREETING),
-    ("Aldous", (), "I really ought to head home before nightfall. Goodbye then!", "farewell", FAREWELL),
-    ("Tobin", (), "You saved my skin, I can't thank you enough.", "thanks", WELCOME),
-    ("Garrick", (), "How many winters have you seen, guard?", "age", [["thirty-five"]]),
-    ("Mira", (), "I forgot, which village did I just walk into?", "village", [["fernhollow"]]),
-    ("Vesna", (("How much is the compass?", "A compass is seventeen coins."),),
-     "That's robbery! Surely you can do it for less?", "haggle", [["price"], ["stays", "fair", "does not change", "no"]]),
-    ("Vesna", (), "I took this silver cup off a bandit. Care to make an offer?", "sell", [["cup"], ["coins"]]),
-    ("Tobin", (), "Would you lend me your smartphone for a minute?", "unknown", UNKNOWN),
-    ("Aldous", (), "Which team won the championship last year?", "unknown", UNKNOWN),
-    ("Mira", (("What does the stew cost?", "A bowl of stew is four coins."),),
-     "Great, I'll have one of those then.", "buy", [["stew"], ["four"]]),
-    ("Elspeth", (("I am Rowan.", "Welcome, Rowan. I am Elspeth."),),
-     "Quick test: can you still tell me my name?", "recall_name", [["rowan"]]),
+    ("Tobin", (), "I could use a good axe for firewood. What's it going to cost me?", "price", [["axe"], ["twenty-five"]]),
+    ("Tobin", (), "And a helmet, what do you get for those these days?", "price", [["helmet"], ["twenty"]]),
+    ("Mira", (), "Your apple pie looks delicious, how much would a slice be?", "price", [["pie"], ["three"]]),
+    ("Elspeth", (), "I'd need a sleeping draught, can you name me the price?", "price", [["sleeping draught"], ["ten"]]),
+    ("Elspeth", (), "Is the antidote very dear, or can a poor man pay it?", "price", [["antidote"], ["sixteen"]]),
+    ("Vesna", (), "How much for twenty feet of rope?", "price", [["rope"], ["four"]]),
+    ("Vesna", (), "That compass is pretty. What would you want for it?", "price", [["compass"], ["seventeen"]]),
+    ("Vesna", (), "Have you got any chainmail that fits me?", "redirect", [["tobin"]]),
+    ("Elspeth", (), "We ran out of torches, do you keep any?", "redirect", [["vesna"]]),
+    ("Garrick", (), "After this long watch you surely know where a man gets a pint.", "redirect", [["mira", "copper kettle"]]),
+    ("Aldous", (), "Old man, where would you go for a jar of salve?", "redirect", [["elspeth"]]),
+    ("Mira", (), "I want to purchase a decent shield before I leave town.", "redirect", [["tobin"]]),
+    ("Elspeth", (), "A bear clawed my shoulder and it won't stop bleeding.", "need", [["healing potion"], ["twelve"]]),
+    ("Elspeth", (), "My little daughter has had a fever since Monday.", "need", [["fever tonic"], ["nine"]]),
+    ("Tobin", (), "My shield cracked right down the middle, can anything be done?", "need", [["repair"], ["eight"]]),
+    ("Tobin", (), "My mare threw a shoe on the way to town.", "need", [["horseshoes"], ["six"]]),
+    ("Mira", (), "Do you have an empty bed for a tired man?", "need", [["room"], ["five"]]),
+    ("Mira", (), "I'm so hungry that I could eat my boots.", "need", [["stew", "pie", "bread"], ["coins"]]),
+    ("Vesna", (), "The soles of my shoes are gone, I'm walking on my socks.", "need", [["boots"], ["thirteen"]]),
+    ("Vesna", (), "I got lost twice this week, I don't know these roads at all.", "need", [["map"], ["seven"]]),
+    ("Garrick", (), "Hey guard, is the blacksmith's forge somewhere near?", "directions", [["smithy"], ["east"]]),
+    ("Garrick", (), "Which way do I walk if I'm looking for a boat?", "directions", [["ferry"], ["south"]]),
+    ("Mira", (), "I'm supposed to meet someone at the chapel, where can I find it?", "directions", [["chapel"], ["west"]]),
+    ("Tobin", (), "My wife wants to see the herbalist, how do we get there?", "directions", [["herb cottage"], ["north"]]),
+    ("Vesna", (), "Point me at the graveyard, would you?", "directions", [["graveyard"], ["west"]]),
+    ("Elspeth", (), "I must cross the river. Where is there a bridge?", "directions", [["bridge"], ["south"]]),
+    ("Tobin", (), "Do you know the way into the forest?", "directions", [["forest"], ["east"]]),
+    ("Mira", (("Who can mend my sword?", "For that you need Tobin, the smith. Go to the smithy."),),
+     "And how do I get over there?", "directions", [["smithy"], ["east"]]),
+    ("Garrick", (), "Is anything nasty hiding in the old ruined tower?", "danger", [["tower"], ["ghost"]]),
+    ("Aldous", (), "They want me to go down into the mine. Is that wise?", "danger", [["mine"], ["falling rocks"]]),
+    ("Vesna", (), "Should I be scared of the graveyard at night?", "danger", [["graveyard"], ["restless bones"]]),
+    ("Tobin", (), "Do you know where Elspeth might be right now?", "person", [["elspeth"], ["herb cottage"]]),
+    ("Garrick", (), "Any strange reports from the village lately?", "rumour",
+     [["lights in the ruined tower", "knocking", "bandits are hiding", "buying every sword"]]),
+    ("Vesna", (), "You talk to everyone, so what's the latest news?", "rumour",
+     [["miller's daughter", "bandits are hiding", "smuggles wine", "treasure", "buying every sword"]]),
+    ("Mira", (), "Can I earn my supper by helping you with some chore?", "quest", [["rats"], ["cellar"]]),
+    ("Aldous", (), "I'm a hero without a task, what does the village need?", "quest", [["bell"], ["tower"]]),
+    ("Elspeth", WORK_ELSPETH, "Where exactly should I look for these flowers?", "quest_where", [["moonflowers"], ["well"]]),
+    ("Tobin", WORK_TOBIN, "Okay, I will go and do it.", "accept", [["ore"], ["mine"], ["north", "grey hill"]]),
+    ("Garrick", (), "I hunted the wolves down, every last one of them.", "done", [["thirty coins"]]),
+    ("Vesna", WORK_VESNA, "No, I'm afraid I'm too busy for that.", "decline",
+     [["pity", "shame", "too bad", "as you wish", "very well"]]),
+    ("Tobin", (), "May I ask what people call you?", "ask_name", [["tobin"]]),
+    ("Mira", (), "Hi there, good to see a friendly face!", "greeting", GREETING),
+    ("Garrick", (), "Thanks a million for all the help!", "thanks", WELCOME),
+    ("Elspeth", (), "It's time for me to get going, see you around.", "farewell", FAREWELL),
+    ("Aldous", (), "So what is this little village called?", "village", [["fernhollow"]]),
+    ("Vesna", (), "Do you have a charger for my laptop?", "unknown", UNKNOWN),
+    ("Mira", (), "What do you think of the new tax on diesel?", "unknown", UNKNOWN),
+    ("Mira", (("How much is a bath?", "A hot bath costs six coins."),),
+     "Hmm, that's more than I wanted to spend. Any chance of a lower price?", "haggle",
+     [["price"], ["stays", "fair", "does not change", "no"]]),
+    ("Vesna", (), "I carry an amber necklace I don't wear anymore. Interested?", "sell", [["necklace"], ["coins"]]),
+    ("Garrick", (("Hello, I'm Petra.", "Well met, Petra. I am Garrick."),), "What did I say my name was?", "recall_name", [["petra"]]),
 )  # fmt: skip
 
 
@@ -104,9 +100,11 @@ def entry(name, earlier, line, intent, all_of) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("../../samples/models/heldout.json"))
+    parser.add_argument("--development", action="store_true", help="write the development lines instead")
     args = parser.parse_args()
-    assert len(LINES) == 50
-    document = {"note": NOTE, "stop": "\n", "max_tokens": 64, "form": FORM, "entries": [entry(*line) for line in LINES]}
+    lines = DEVELOPMENT_LINES if args.development else LINES
+    assert len(lines) == 50
+    document = {"note": NOTE, "stop": "\n", "max_tokens": 64, "form": FORM, "entries": [entry(*line) for line in lines]}
     args.out.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -45,11 +45,26 @@ def rope_table(config: Config) -> torch.Tensor:
     return torch.outer(positions, config.rope_base**-exponent).float()
 
 
-def rotate(x: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
-    """x: [batch, tokens, heads, head_dim]; angles: [tokens, head_dim / 2]."""
-    cos, sin = angles.cos()[:, None, :].to(x.dtype), angles.sin()[:, None, :].to(x.dtype)
-    even, odd = x[..., 0::2], x[..., 1::2]
-    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
+class Rotate(torch.autograd.Function):
+    """Turns the pairs of x [batch, tokens, heads, head_dim] by cos and sin [tokens, 1, head_dim / 2].
+
+    The gradient of a rotation is the rotation back; saying so spares autograd the strided slices.
+    """
+
+    @staticmethod
+    def _turn(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+        even, odd = x[..., 0::2], x[..., 1::2]
+        return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
+
+    @staticmethod
+    def forward(ctx, x, cos, sin):
+        ctx.save_for_backward(cos, sin)
+        return Rotate._turn(x, cos, sin)
+
+    @staticmethod
+    def backward(ctx, grad):
+        cos, sin = ctx.saved_tensors
+        return Rotate._turn(grad, cos, -sin), None, None
 
 
 class RMSNorm(nn.Module):
@@ -59,7 +74,9 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        # Under autocast the result is cast once here, not once in each projection that reads it.
+        y = F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        return y.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else y
 
 
 class Block(nn.Module):
@@ -77,19 +94,22 @@ class Block(nn.Module):
         self.ffn_up = nn.Linear(config.dim, config.ffn, bias=False)
         self.ffn_down = nn.Linear(config.ffn, config.dim, bias=False)
 
-    def _attention(self, x: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
+    def _attention(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
         shape = (*x.shape[:2], -1, self.config.head_dim)
-        q = rotate(self.attn_q(x).view(shape), angles).transpose(1, 2)
-        k = rotate(self.attn_k(x).view(shape), angles).transpose(1, 2)
+        q = Rotate.apply(self.attn_q(x).view(shape), cos, sin).transpose(1, 2)
+        k = Rotate.apply(self.attn_k(x).view(shape), cos, sin).transpose(1, 2)
         v = self.attn_v(x).view(shape).transpose(1, 2)
         # Query head h reads KV head h / (heads / kv_heads).
         group = self.config.heads // self.config.kv_heads
         k, v = (t.repeat_interleave(group, dim=1) for t in (k, v))
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.attn_output(mixed.transpose(1, 2).flatten(-2))
+        # Written out: at a few hundred tokens this is twice as fast on a CPU as the fused attention and its gradient.
+        scores = torch.matmul(q * self.config.head_dim**-0.5, k.transpose(-2, -1))
+        future = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+        weights = scores.masked_fill(future, float("-inf")).softmax(-1, dtype=scores.dtype)
+        return self.attn_output(torch.matmul(weights, v).transpose(1, 2).flatten(-2))
 
-    def forward(self, x: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
-        x = x + self._attention(self.attn_norm(x), angles)
+    def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+        x = x + self._attention(self.attn_norm(x), cos, sin)
         h = self.ffn_norm(x)
         return x + self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h))
 
@@ -117,9 +137,11 @@ class Llama(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """[batch, tokens] ids to [batch, tokens, vocab] logits."""
         x = self.token_embd(tokens)
-        angles = self.angles[: tokens.shape[1]]
+        angles = self.angles[: tokens.shape[1], None, :]
+        kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+        cos, sin = angles.cos().to(kind), angles.sin().to(kind)
         for block in self.blk:
-            x = block(x, angles)
+            x = block(x, cos, sin)
         return F.linear(self.output_norm(x), self.token_embd.weight)
 
 

@@ -7,6 +7,8 @@ The intent of the line never changes.
 import random
 import re
 
+from grammar import expand
+
 _CONTRACTIONS = (
     ("what is", "what's"), ("where is", "where's"), ("who is", "who's"), ("how is", "how's"),
     ("I am", "I'm"), ("it is", "it's"), ("that is", "that's"), ("you are", "you're"),
@@ -21,7 +23,7 @@ _PREFIXES = (
 
 _SUFFIXES = (
     "please", "my friend", "if I may ask", "if you do not mind", "friend", "then", "by the way", "today", "thanks",
-    "exactly", "for me", "good sir", "again", "now", "I wonder", "do you know", "if you know", "thank you", "right",
+    "exactly", "for me", "no", "right", "would you", "if you can", "is it not", "perhaps", "good sir", "again", "now", "I wonder", "do you know", "if you know", "thank you", "right",
 )  # fmt: skip
 
 _FIRST_SENTENCES = (
@@ -35,6 +37,17 @@ _FIRST_SENTENCES = (
     "my purse is full", "I have some coins", "tomorrow I leave", "I have a long road ahead", "we are three friends",
     "there is something on my mind", "one more thing", "never mind that", "I lost a bet", "my friends are waiting",
 )  # fmt: skip
+
+# Sentences that have nothing to do with the question; a template, so that there are thousands of them.
+_ASIDE = (
+    "(my|our) (brother|sister|uncle|aunt|horse|dog|mother|master) (is|was|looks|feels) (tired|far away|waiting|asleep|very old)",
+    "(I|we) (came|walked|rode|sailed|travelled) (from|through|past|over) (the hills|the sea|a big city|the mountains|the desert)",
+    "(yesterday|last week|this morning|today|last night) (I|we) (lost|found|saw|met|heard) (a friend|a bird|nothing|a king|music)",
+    "(the|this) (road|night|day|morning|wind|village) (is|was|feels) (long|cold|good|quiet|strange|lovely|hard)",
+    "(I|we) (like|love|hate|need|want) (the smell here|a quiet place|good people|long stories|to be quick|no trouble)",
+    "(someone|somebody|a man|an old woman|a child|my friend) (told|showed|asked|sent) (me|us) (here|to you|this|something)",
+    "(I am|we are) (only|just|still|always) (passing through|a stranger here|looking around|on the road|full of questions)",
+)
 
 _LAST_SENTENCES = (
     "I am in a hurry", "thank you", "thanks", "I hope you can help", "I have little time", "it is important",
@@ -100,7 +113,8 @@ def decorate(line: str, name: str, rng: random.Random) -> str:
         line = f"{line}, {rng.choice(_SUFFIXES + (name,))}"
     line += "?" if question else _end_mark(line, rng)
     if rng.random() < 0.12:
-        first = _contract(rng.choice(_FIRST_SENTENCES).replace("$name", name), rng)
+        first = expand(rng.choice(_ASIDE), {}, rng) if rng.random() < 0.5 else rng.choice(_FIRST_SENTENCES)
+        first = _contract(first.replace("$name", name), rng)
         line = f"{first}{rng.choice('...!')} {line}"
     if rng.random() < 0.05:
         line = f"{line} {_contract(rng.choice(_LAST_SENTENCES), rng)}{rng.choice('..!')}"

