@@ -32,17 +32,17 @@ inline constexpr int64_t kScratchBytes = 384 * 1024;
 
 // out[m * out_stride + n] for n in [begin, end) and every m; see MatMulParams.
 struct MatMulTask {
-  const uint8_t* weights;  // row 0
+  const uint8_t* weights;  // [N][row_stride]: rows of the file, padded as ops/host_storage.h says
   int64_t row_stride;      // bytes
   int64_t cols;            // K
-  int64_t begin, end;      // features
-  const uint8_t* activations;
-  int64_t activation_stride;  // bytes
-  int64_t num_rows;           // M
-  float* out;
-  int64_t out_stride;  // floats
-  bool accumulate;
-  uint8_t* scratch;  // kScratchBytes, aligned to 64 bytes
+  int64_t begin, end;      // features n of this task
+  const uint8_t* activations;  // [M][activation_stride], prepared for the type's class
+  int64_t activation_stride;   // bytes
+  int64_t num_rows;            // M
+  float* out;                  // [M][out_stride]
+  int64_t out_stride;          // floats
+  bool accumulate;             // add to what is in out, once and last
+  uint8_t* scratch;            // kScratchBytes, aligned to 64 bytes
 };
 
 // One row, one KV head, and the `group` query heads that read it.
@@ -61,21 +61,22 @@ struct AttentionTask {
   uint8_t* scratch;     // kScratchBytes, aligned to 64 bytes
 };
 
+// One row, by the formula of ops/rms_norm.h.
 struct RmsNormTask {
-  const float* in;
-  const float* weight;
+  const float* in;      // [dim]
+  const float* weight;  // [dim]
   int64_t dim;
   float epsilon;
-  float* out;
+  float* out;  // [dim]
 };
 
-// Rotates `num_heads` heads in place by the angles in `table` (cos, sin a pair).
+// Rotates the leading dims of the heads of one row in place, by the formula of ops/rope_store.h.
 struct RopeTask {
-  const float* table;
-  int64_t rope_dims;
+  const float* table;  // [rope_dims / 2][cos, sin] of the row's position
+  int64_t rope_dims;   // even, at most head_dim
   int64_t num_heads;
   int64_t head_dim;
-  float* heads;
+  float* heads;  // [num_heads, head_dim]
 };
 
 struct KernelTable {
@@ -83,12 +84,13 @@ struct KernelTable {
   void (*matmul[backend::kWeightTypeCount])(const MatMulTask& task);
   // By KvType.
   void (*attention[kKvTypeCount])(const AttentionTask& task);
-  // By KvType: `count` floats rounded to the cache's type.
+  // By KvType: `count` floats rounded to nearest even to the cache's type. `out` may be unaligned.
   void (*store_kv[kKvTypeCount])(const float* in, int64_t count, uint8_t* out);
-  // By ActivationFormat: one row of `cols` floats.
+  // By ActivationFormat: one row of `cols` floats, padded as backend::ActivationRowBytes says.
   void (*prepare[kActivationFormatCount])(const float* in, int64_t cols, uint8_t* out);
   void (*rms_norm)(const RmsNormTask& task);
   void (*rope)(const RopeTask& task);
+  // out = Silu(gate) * up; `out` may be `gate`.
   void (*swiglu)(const float* gate, const float* up, int64_t count, float* out);
 };
 

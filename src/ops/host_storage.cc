@@ -110,16 +110,17 @@ absl::StatusOr<std::unique_ptr<backend::KvCache>> HostKvCache::Create(memory::La
                      shape.num_kv_heads, " heads of ", shape.head_dim, " and ", shape.block_size,
                      " tokens a block cannot exist; every number must be positive"));
   }
-  // In 128 bits: four numbers of 31 bits and a small one overflow 64.
-  const __int128 total = static_cast<__int128>(shape.num_layers) * 2 * shape.num_kv_heads *
-                         shape.block_size * shape.head_dim * backend::KvElementBytes(shape.type) *
-                         num_blocks;
-  if (total > std::numeric_limits<int64_t>::max()) {
+  int64_t total = 2 * backend::KvElementBytes(shape.type);
+  bool too_large = false;
+  for (const int64_t factor : {int64_t{shape.num_layers}, int64_t{shape.num_kv_heads},
+                               int64_t{shape.block_size}, int64_t{shape.head_dim}, num_blocks}) {
+    too_large |= __builtin_mul_overflow(total, factor, &total);
+  }
+  if (too_large) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a KV cache of ", num_blocks, " blocks is larger than an address; ask for fewer blocks"));
   }
-  absl::StatusOr<memory::LargeBuffer> storage =
-      memory.Allocate(static_cast<int64_t>(total), memory::Tag::kKv);
+  absl::StatusOr<memory::LargeBuffer> storage = memory.Allocate(total, memory::Tag::kKv);
   if (!storage.ok()) return storage.status();
   return std::unique_ptr<backend::KvCache>(new HostKvCache(*std::move(storage), shape, num_blocks));
 }
