@@ -562,7 +562,7 @@ LLMRT_API llmrt_status llmrt_session_append_text(llmrt_session* session, const c
 /*
  * Starts a generation after everything appended so far, and returns at once. The session must hold
  * at least one token. Errors: OUT_OF_RANGE (the context is full, a bias or stop id outside the
- * vocabulary), RESOURCE_EXHAUSTED (too many streams).
+ * vocabulary).
  */
 LLMRT_API llmrt_status llmrt_session_submit(llmrt_session* session, llmrt_options* options,
                                             llmrt_stream** stream);

@@ -30,7 +30,12 @@ absl::StatusOr<EngineInfo> Engine::GetInfo() const { return core_->GetInfo(); }
 absl::StatusOr<std::shared_ptr<Session>> Engine::CreateSession(const SessionOptions& options) {
   absl::StatusOr<std::shared_ptr<SessionState>> state = core_->CreateSession(options);
   if (!state.ok()) return state.status();
-  return std::make_shared<Session>(shared_from_this(), *std::move(state));
+  try {
+    return std::make_shared<Session>(shared_from_this(), *state);
+  } catch (...) {
+    core_->DestroySession(**state);
+    throw;
+  }
 }
 
 absl::StatusOr<StepInfo> Engine::Step(int64_t max_us) { return core_->StepFor(max_us); }

@@ -35,7 +35,13 @@ absl::StatusOr<std::shared_ptr<Stream>> Session::Submit(StreamOptions options) {
   absl::StatusOr<std::shared_ptr<StreamState>> stream =
       engine_->core().Submit(state_, std::move(options));
   if (!stream.ok()) return stream.status();
-  return std::make_shared<Stream>(shared_from_this(), *std::move(stream));
+  try {
+    return std::make_shared<Stream>(shared_from_this(), *stream);
+  } catch (...) {
+    (*stream)->Cancel();  // nobody holds it, so nobody else would
+    engine_->core().Wake();
+    throw;
+  }
 }
 
 absl::StatusOr<SessionInfo> Session::Info() const {
