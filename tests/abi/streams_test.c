@@ -236,6 +236,60 @@ static void a_seed_is_reported(void) {
   llmrt_session_release(session);
 }
 
+/* An engine whose budget leaves two blocks of KV, which hold 32 tokens. */
+static llmrt_engine* engine_of_two_blocks(void) {
+  llmrt_plan plan = {sizeof plan};
+  llmrt_engine* small = NULL;
+  llmrt_source* source = model_source();
+  llmrt_options* options = options_of(LLMRT_OPTIONS_ENGINE);
+  CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_THREADS, 1));
+  CHECK_OK(llmrt_engine_create(source, options, &small));
+  CHECK_OK(llmrt_engine_wait_load(small, -1));
+  CHECK_OK(llmrt_engine_get_plan(small, &plan));
+  CHECK_OK(llmrt_engine_close(small));
+  CHECK_OK(llmrt_options_set_i64(
+      options, LLMRT_ENGINE_MEMORY_BUDGET_BYTES,
+      plan.weights_bytes + plan.workspace_bytes + 2 * plan.block_size * plan.kv_bytes_per_token));
+  CHECK_OK(llmrt_engine_create(source, options, &small));
+  CHECK_OK(llmrt_engine_wait_load(small, -1));
+  llmrt_options_release(options);
+  llmrt_source_release(source);
+  return small;
+}
+
+static void a_stream_that_outgrows_the_memory_says_why(void) {
+  llmrt_engine* small = engine_of_two_blocks();
+  llmrt_session* session = session_with_text(small, "Once");
+  llmrt_stream* stream = submit_tokens(session, 60);
+  llmrt_read_result result = {sizeof result};
+  llmrt_stream_info info = {sizeof info};
+  char text[512];
+  int64_t length = 0;
+  while (result.finish_reason == LLMRT_FINISH_NONE) {
+    if (!CHECK_OK(llmrt_stream_wait(stream, -1))) break;
+    if (!CHECK_OK(llmrt_stream_read(stream, NULL, NULL, 0, text, sizeof text, &result))) break;
+  }
+  CHECK(result.finish_reason == LLMRT_FINISH_ERROR);
+  CHECK(result.status == LLMRT_STATUS_RESOURCE_EXHAUSTED);
+  CHECK_OK(llmrt_stream_get_info(stream, &info));
+  CHECK(info.finish_reason == LLMRT_FINISH_ERROR);
+  CHECK(info.status == LLMRT_STATUS_RESOURCE_EXHAUSTED);
+  CHECK(info.generated_tokens > 0 && info.generated_tokens < 60);
+  CHECK_OK(llmrt_stream_get_message(stream, text, sizeof text, &length));
+  CHECK(is_one_line(text));
+  CHECK_STATUS(llmrt_stream_get_message(stream, text, length - 1, &length),
+               LLMRT_STATUS_OUT_OF_RANGE);
+  llmrt_stream_release(stream);
+  llmrt_session_release(session);
+  /* The engine stays usable: the blocks are back. */
+  session = session_with_text(small, "Once");
+  stream = submit_tokens(session, 5);
+  CHECK(read_to_end(stream) == LLMRT_FINISH_MAX_TOKENS);
+  llmrt_stream_release(stream);
+  llmrt_session_release(session);
+  CHECK_OK(llmrt_engine_close(small));
+}
+
 int main(void) {
   if (model_path() == NULL) return skip_without_model();
   engine = loaded_engine(0);
@@ -247,6 +301,7 @@ int main(void) {
   prompt_tokens_are_scored_where_asked();
   waiting_ends_at_its_time_and_cancelling_ends_the_stream();
   a_seed_is_reported();
+  a_stream_that_outgrows_the_memory_says_why();
   CHECK_OK(llmrt_engine_close(engine));
   return check_result();
 }
