@@ -2,9 +2,9 @@
 // packs weights into the order its kernels like, and runs the ops of a step. The CPU and CUDA
 // backends and the plain reference implement it; nothing above knows which one it talks to.
 //
-// Every op takes a range of units (token rows, or output features of a matrix product) so that a step
-// can be left and resumed between any two ranges. How an op is cut into ranges never changes a bit.
-// One caller at a time runs ops; a backend spreads a range over its own threads.
+// Every op takes a range of units (token rows, or output features of a matrix product) so that a
+// step can be left and resumed between any two ranges. How an op is cut into ranges never changes a
+// bit. One caller at a time runs ops; a backend spreads a range over its own threads.
 #pragma once
 
 #include <cstdint>
@@ -89,8 +89,8 @@ struct PrepareParams {
   uint8_t* out = nullptr;  // [num_rows][ActivationRowBytes(format, cols)]
 };
 
-// out[m, n] = sum_k activations[m, k] * weight[n, k] (+ out[m, n] if accumulate: the residual, added
-// last and once). Units: output features n.
+// out[m, n] = sum_k activations[m, k] * weight[n, k] (+ out[m, n] if accumulate: the residual,
+// added last and once). Units: output features n.
 struct MatMulParams {
   const Matrix* weight = nullptr;        // [N, K]
   const uint8_t* activations = nullptr;  // prepared rows, [num_rows][ActivationRowBytes]

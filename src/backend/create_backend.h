@@ -1,5 +1,6 @@
-// Making a backend by name. Declared here so that nothing above includes an implementation's headers;
-// each implementation defines its own function, and create_backend.cc in src/engine picks one.
+// Making a backend by name. Declared here so that nothing above includes an implementation's
+// headers; each implementation defines its own function, and create_backend.cc in src/engine picks
+// one.
 #pragma once
 
 #include <memory>

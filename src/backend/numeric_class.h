@@ -1,6 +1,6 @@
-// Numeric classes: for each weight type, which activation format a matrix product reads and in which
-// order it sums. A class is the same for every batch size, chunk and thread count; that is what makes
-// the machinery invisible. Tiers of one class agree bit for bit.
+// Numeric classes: for each weight type, which activation format a matrix product reads and in
+// which order it sums. A class is the same for every batch size, chunk and thread count; that is
+// what makes the machinery invisible. Tiers of one class agree bit for bit.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +42,8 @@ struct NumericClass {
 //   float32 lanes   F32, F16: 16 virtual lanes of fma, a fixed tree, chunks of 512
 //   bfloat16 pairs  BF16: even and odd products summed apart per 32 of K, then into the chunk's sum
 //   int8 blocks     every quantized type: exact int32 sums a scale group,
-//                   acc = fma(float(isum), d_w * d_a, acc) for each group ascending, then, for types
-//                   with an offset, acc = fma(float(sum_a), m_w * d_a, acc)
+//                   acc = fma(float(isum), d_w * d_a, acc) for each group ascending, then, for
+//                   types with an offset, acc = fma(float(sum_a), m_w * d_a, acc)
 constexpr NumericClass ClassOf(WeightType type) {
   if (IsQuantized(type)) return {"int8-blocks-32", ActivationFormat::kInt8};
   if (type == WeightType::kBF16) return {"bfloat16-pairs", ActivationFormat::kBF16};

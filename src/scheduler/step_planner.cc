@@ -5,8 +5,8 @@
 namespace llmrt::scheduler {
 namespace {
 
-// Tokens of `candidate` that the rest of the budget holds. A run that reaches its end needs a row of
-// logits to draw from; one cut short needs none.
+// Tokens of `candidate` that the rest of the budget holds. A run that reaches its end needs a row
+// of logits to draw from; one cut short needs none.
 int64_t TokensThatFit(const Candidate& candidate, const StepBudget& left) {
   int64_t count = std::min(candidate.pending, left.rows);
   if (candidate.all_logits) return std::min(count, left.logit_rows);

@@ -5,30 +5,66 @@
 #include "check.h"
 
 /* The order of ABI 1. New functions are added at the end; nothing else here ever changes. */
-#define EACH_FUNCTION(X)                                                                           \
-  X(abi_version)                                                                                   \
-  X(version)                                                                                       \
-  X(last_message)                                                                                  \
-  X(options_create)                                                                                \
-  X(options_set_i64) X(options_set_f64) X(options_set_bytes) X(options_get_i64) X(options_get_f64) \
-      X(options_get_bytes) X(options_bounds_i64) X(options_bounds_f64) X(options_set_memory_hook)  \
-          X(options_release) X(source_create_path) X(source_create_memory) X(                      \
-              source_create_callback) X(source_add_part) X(source_release) X(model_open)           \
-              X(model_get_info) X(model_metadata_key) X(model_metadata_value) X(model_tensor_name) \
-                  X(model_tensor_info) X(model_tokenize) X(model_detokenize) X(model_plan)         \
-                      X(model_release) X(engine_create) X(engine_get_load) X(engine_wait_load)     \
-                          X(engine_cancel_load) X(engine_get_model) X(engine_get_plan)             \
-                              X(engine_get_fingerprint) X(engine_get_info) X(engine_step)          \
-                                  X(engine_wait) X(engine_poll_log) X(engine_close)                \
-                                      X(engine_release) X(session_create) X(session_append_tokens) \
-                                          X(session_append_text) X(session_submit)                 \
-                                              X(session_get_info) X(session_get_tokens)            \
-                                                  X(session_release) X(stream_read) X(stream_wait) \
-                                                      X(stream_get_info) X(stream_get_message)     \
-                                                          X(stream_top_logprobs)                   \
-                                                              X(stream_prompt_logprobs)            \
-                                                                  X(stream_cancel)                 \
-                                                                      X(stream_release)
+/* clang-format off: it wraps this list differently each time. */
+#define EACH_FUNCTION(X)     \
+  X(abi_version)             \
+  X(version)                 \
+  X(last_message)            \
+  X(options_create)          \
+  X(options_set_i64)         \
+  X(options_set_f64)         \
+  X(options_set_bytes)       \
+  X(options_get_i64)         \
+  X(options_get_f64)         \
+  X(options_get_bytes)       \
+  X(options_bounds_i64)      \
+  X(options_bounds_f64)      \
+  X(options_set_memory_hook) \
+  X(options_release)         \
+  X(source_create_path)      \
+  X(source_create_memory)    \
+  X(source_create_callback)  \
+  X(source_add_part)         \
+  X(source_release)          \
+  X(model_open)              \
+  X(model_get_info)          \
+  X(model_metadata_key)      \
+  X(model_metadata_value)    \
+  X(model_tensor_name)       \
+  X(model_tensor_info)       \
+  X(model_tokenize)          \
+  X(model_detokenize)        \
+  X(model_plan)              \
+  X(model_release)           \
+  X(engine_create)           \
+  X(engine_get_load)         \
+  X(engine_wait_load)        \
+  X(engine_cancel_load)      \
+  X(engine_get_model)        \
+  X(engine_get_plan)         \
+  X(engine_get_fingerprint)  \
+  X(engine_get_info)         \
+  X(engine_step)             \
+  X(engine_wait)             \
+  X(engine_poll_log)         \
+  X(engine_close)            \
+  X(engine_release)          \
+  X(session_create)          \
+  X(session_append_tokens)   \
+  X(session_append_text)     \
+  X(session_submit)          \
+  X(session_get_info)        \
+  X(session_get_tokens)      \
+  X(session_release)         \
+  X(stream_read)             \
+  X(stream_wait)             \
+  X(stream_get_info)         \
+  X(stream_get_message)      \
+  X(stream_top_logprobs)     \
+  X(stream_prompt_logprobs)  \
+  X(stream_cancel)           \
+  X(stream_release)
+/* clang-format on */
 
 #define NAME(name) #name,
 static const char* const kNames[] = {EACH_FUNCTION(NAME)};
