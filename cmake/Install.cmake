@@ -1,8 +1,5 @@
 # cmake --install: the shared library, its header, the command line, and a CMake package, so that a host writes
 #   find_package(llmrt) and target_link_libraries(host PRIVATE llmrt::llmrt).
-if(NOT TARGET llmrt_shared)
-  return()
-endif()
 include(CMakePackageConfigHelpers)
 
 set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/llmrt")
@@ -16,7 +13,5 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/llmrtConfigVersion.cmake
 install(FILES "${PROJECT_BINARY_DIR}/llmrtConfig.cmake" "${PROJECT_BINARY_DIR}/llmrtConfigVersion.cmake"
   DESTINATION "${package_folder}")
 
-if(TARGET llmrt)
-  set_target_properties(llmrt PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
-  install(TARGETS llmrt RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
-endif()
+set_target_properties(llmrt PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+install(TARGETS llmrt RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")

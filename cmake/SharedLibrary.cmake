@@ -1,5 +1,5 @@
 # llmrt_shared_library(SOURCES ... DEPS ... SHARED_SOURCES ...) makes libllmrt.so (target llmrt_shared) of the C entry
-# points and every static library below them, and beside it llmrt_abi, the same sources as a static library for tests
+# points and every static library below them, and beside it llmrt_abi, the same objects as a static library for tests
 # that look inside. SHARED_SOURCES go into the shared library alone (what happens when it is unloaded).
 #
 # The shared library drops into any host: it exports llmrt_* only (cmake/llmrt.map), needs libc and libm only, and can
@@ -7,12 +7,8 @@
 function(llmrt_shared_library)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "SOURCES;DEPS;SHARED_SOURCES")
   llmrt_library(abi SOURCES ${arg_SOURCES} DEPS ${arg_DEPS})
-  llmrt_present_sources(sources ${arg_SOURCES})
-  if(NOT sources)
-    return()  # There is nothing to export yet.
-  endif()
   llmrt_resolve_deps(deps ${arg_DEPS})
-  add_library(llmrt_shared SHARED ${sources} ${arg_SHARED_SOURCES})
+  add_library(llmrt_shared SHARED $<TARGET_OBJECTS:llmrt_abi> ${arg_SHARED_SOURCES})
   target_link_libraries(llmrt_shared PRIVATE ${deps} llmrt_flags Threads::Threads)
   target_include_directories(llmrt_shared INTERFACE
     "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")

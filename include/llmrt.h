@@ -170,7 +170,7 @@ typedef enum llmrt_options_kind {
 
 typedef enum llmrt_option {
   /* Engine. i64 unless said; the default in brackets. */
-  LLMRT_ENGINE_DEVICE = 1,  /* bytes: "auto", "cpu" ["auto"] */
+  LLMRT_ENGINE_DEVICE = 1,  /* bytes: "auto", "cpu", "cuda", "cuda:N" ["auto"] */
   LLMRT_ENGINE_THREADS = 2, /* compute threads, the caller's included; 0: one a core [0] */
   LLMRT_ENGINE_MEMORY_BUDGET_BYTES = 3, /* hard limit; 0: none but the machine's [0] */
   LLMRT_ENGINE_CONTEXT_LENGTH = 4,      /* tokens a session may hold; 0: the model's [0] */

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "text/utf8.h"
@@ -21,7 +22,6 @@ constexpr float kBiasMax = 1e6f;
 constexpr double kTemperatureMin = 1e-6;
 
 // The order of the words is that of the enumerations they stand for.
-constexpr std::string_view kDevices[] = {"auto", "cpu"};
 constexpr std::string_view kKvTypes[] = {"f32", "f16", "bf16"};
 constexpr std::string_view kNumerics[] = {"exact", "fast", "reference"};
 constexpr std::string_view kTiers[] = {"", "portable", "avx2"};
@@ -36,15 +36,13 @@ constexpr std::string_view kTiers[] = {"", "portable", "avx2"};
   }
 #define ROW_WORD(key, words, standard) \
   { key, #key, ValueType::kBytes, {}, {}, BytesForm::kWord, words, standard }
-#define ROW_BYTES(key, form)                           \
-  {                                                    \
-    key, #key, ValueType::kBytes, {}, {}, form, {}, {} \
-  }
+#define ROW_BYTES(key, form, standard) \
+  { key, #key, ValueType::kBytes, {}, {}, form, {}, standard }
 
 // Sorted by key. Bounds are where a value stops to make sense for any model; what a given model or
 // machine does not take is the engine's to say.
 constexpr OptionRow kRows[] = {
-    ROW_WORD(LLMRT_ENGINE_DEVICE, kDevices, "auto"),
+    ROW_BYTES(LLMRT_ENGINE_DEVICE, BytesForm::kDevice, "auto"),
     ROW_I64(LLMRT_ENGINE_THREADS, 0, 1024, 0),
     ROW_I64(LLMRT_ENGINE_MEMORY_BUDGET_BYTES, 0, kI64Max, 0),
     ROW_I64(LLMRT_ENGINE_CONTEXT_LENGTH, 0, kI32Max, 0),
@@ -71,9 +69,9 @@ constexpr OptionRow kRows[] = {
     ROW_I64(LLMRT_STREAM_PENALTY_WINDOW, -1, kI32Max, 64),
     ROW_I64(LLMRT_STREAM_SEED, kI64Min, kI64Max, 0),
     ROW_I64(LLMRT_STREAM_SAMPLE_INDEX, 0, kI32Max, 0),
-    ROW_BYTES(LLMRT_STREAM_LOGIT_BIAS, BytesForm::kLogitBias),
-    ROW_BYTES(LLMRT_STREAM_STOP_TOKENS, BytesForm::kTokenIds),
-    ROW_BYTES(LLMRT_STREAM_STOP_STRINGS, BytesForm::kStrings),
+    ROW_BYTES(LLMRT_STREAM_LOGIT_BIAS, BytesForm::kLogitBias, ""),
+    ROW_BYTES(LLMRT_STREAM_STOP_TOKENS, BytesForm::kTokenIds, ""),
+    ROW_BYTES(LLMRT_STREAM_STOP_STRINGS, BytesForm::kStrings, ""),
     ROW_I64(LLMRT_STREAM_IGNORE_EOS, 0, 1, 0),
     ROW_I64(LLMRT_STREAM_LOGPROBS, 0, 1, 0),
     ROW_I64(LLMRT_STREAM_TOP_LOGPROBS, 0, 20, 0),
@@ -101,6 +99,22 @@ absl::Status CheckWord(const OptionRow& row, std::string_view bytes) {
   return absl::InvalidArgumentError(
       absl::StrCat(row.name, " is ", text::QuoteForMessage(bytes), "; it takes ",
                    absl::StrJoin(row.words, ", ", quote), "; pass one of these"));
+}
+
+absl::Status CheckDevice(const OptionRow& row, std::string_view bytes) {
+  constexpr std::string_view kNumbered = "cuda:";
+  constexpr size_t kDigitsMax = 4;
+  if (bytes == "auto" || bytes == "cpu" || bytes == "cuda") return absl::OkStatus();
+  if (absl::StartsWith(bytes, kNumbered)) {
+    const std::string_view number = bytes.substr(kNumbered.size());
+    if (!number.empty() && number.size() <= kDigitsMax &&
+        number.find_first_not_of("0123456789") == number.npos) {
+      return absl::OkStatus();
+    }
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(row.name, " is ", text::QuoteForMessage(bytes),
+                   "; it takes \"auto\", \"cpu\", \"cuda\" and \"cuda:N\"; pass one of these"));
 }
 
 absl::Status CheckMultiple(const OptionRow& row, std::string_view bytes, size_t unit) {
@@ -223,6 +237,8 @@ absl::Status CheckValue(const OptionRow& row, std::string_view bytes) {
   switch (row.form) {
     case BytesForm::kWord:
       return CheckWord(row, bytes);
+    case BytesForm::kDevice:
+      return CheckDevice(row, bytes);
     case BytesForm::kLogitBias:
       return CheckLogitBias(row, bytes);
     case BytesForm::kTokenIds:

@@ -19,7 +19,8 @@ enum class ValueType : uint8_t { kI64, kF64, kBytes };
 // What the bytes of a kBytes option are.
 enum class BytesForm : uint8_t {
   kNone,
-  kWord,       // one of `words`
+  kWord,    // one of `words`
+  kDevice,  // "auto", "cpu", "cuda" or "cuda:N"; whether this machine has it is the engine's to say
   kLogitBias,  // pairs of int32 token id, finite float32 bias
   kTokenIds,   // int32 token ids
   kStrings,    // UTF-8 strings, not empty, each followed by a NUL
