@@ -24,6 +24,7 @@ CHECKS = (
     shape_rules.check_mirror,
     layer_rules.check_includes,
     layer_rules.check_circles,
+    layer_rules.check_hosts,
     content_rules.check_banned,
     content_rules.check_machine_paths,
     header_rules.check_header,

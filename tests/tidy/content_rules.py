@@ -8,8 +8,8 @@ from tree import CODE, CPP, Finding
 # The library never takes its host down, prints, or touches process-wide state.
 _BANNED = [(re.compile(pattern), reason) for pattern, reason in (
     (r'(?<![\w.>])(std::)?(abort|exit|_exit|quick_exit|terminate)\s*\(', 'the library never ends its host'),
-    (r'(?<!\w)(std::)?(printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|perror)\s*\(', 'the library never prints'),
-    (r'\bstd::(cout|cerr|clog|cin)\b', 'the library never prints'),
+    (r'(?<!\w)(std::)?(printf|fprintf|vprintf|vfprintf|dprintf|puts|fputs|fputc|putc|putchar|perror)\s*\(', 'the library never prints'),
+    (r'\bstd::(cout|cerr|clog|cin)\b|(?<!\w)(stdout|stderr)\b', 'the library never prints'),
     (r'#\s*include\s*<(iostream|fstream|sstream|iomanip|ostream|istream|regex|locale|clocale|cassert|assert\.h)>',
      'no streams, locale, regex or assert in the library'),
     (r'(?<![\w.>])(std::)?(signal|sigaction|raise)\s*\(', 'signals belong to the host'),

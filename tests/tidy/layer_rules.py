@@ -55,6 +55,15 @@ def check_includes(tree):
             yield Finding('layers', path, line, f'includes "{target_path}", but {problem}')
 
 
+def check_hosts(tree):
+    """The command line and the samples are hosts: of the library they see the public headers."""
+    for path in tree.code('tools/cli', 'samples', kinds=CPP):
+        for line, included in cpp_source.includes(tree.text(path)):
+            folder = path.rsplit('/', 1)[0]
+            if included not in ('llmrt.h', 'llmrt.hpp') and not tree.exists(f'{folder}/{included}'):
+                yield Finding('hosts', path, line, f'includes "{included}"; a host has llmrt.h and llmrt.hpp only')
+
+
 def _find_circle(graph):
     """A list of nodes that leads back to its first, or None. Depth first; grey nodes are on the current path."""
     done, path = set(), []

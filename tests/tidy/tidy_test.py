@@ -135,6 +135,12 @@ class LayerTest(unittest.TestCase):
         both = {**one_way, 'src/quant/c.h': '#include "ops/d.h"\n', 'src/ops/d.h': ''}
         self.assertEqual(findings_of(both), [('circle', 'src/ops')])
 
+    def test_hosts_see_the_public_headers_only(self):
+        good = {'tools/cli/a.cc': '#include "a.h"\n#include "llmrt.h"\n', 'tools/cli/a.h': '#pragma once\n'}
+        self.assertEqual(findings_of(good), [])
+        bad = {'samples/a.cc': '#include "text/utf8.h"\n'}
+        self.assertEqual(findings_of(bad), [('hosts', 'samples/a.cc')])
+
     def test_files_in_a_circle_are_found(self):
         files = {'src/kv/a.h': '#include "kv/b.h"\n', 'src/kv/b.h': '#include "kv/c.h"\n', 'src/kv/c.h': '#include "kv/a.h"\n'}
         self.assertEqual(findings_of(files), [('circle', 'src/kv/a.h')])
