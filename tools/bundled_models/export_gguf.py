@@ -1,18 +1,27 @@
 """Turns a checkpoint and the vocabulary into a GGUF file, weights in F16 or Q8_0, norms in F32."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import gguf
 import sentencepiece
+from gguf import GGMLQuantizationType, GGUFValueType
 
-from gguf_writer import F16, F32, Q8_0, U32, write_gguf
 from model import Config, Llama, load_checkpoint
 from world import CHARACTERS
 
-FILE_TYPES = {"f16": (F16, 1), "q8_0": (Q8_0, 7)}  # weight type -> (ggml type, general.file_type)
+# --type -> (type of the matrices, general.file_type)
+FILE_TYPES = {"f16": (GGMLQuantizationType.F16, 1), "q8_0": (GGMLQuantizationType.Q8_0, 7)}
 _NORMAL, _UNKNOWN, _CONTROL, _BYTE = 1, 2, 3, 6
 CHAT_CHARACTER = "Mira"
+
+
+@dataclass(frozen=True)
+class U32:
+    """Counts and ids, which GGUF wants unsigned; plain ints are INT32."""
+
+    value: int
 
 
 def architecture(config: Config) -> dict:
@@ -68,11 +77,34 @@ def turns() -> dict:
     }
 
 
-def tensor_list(model: Llama, weight_type: int) -> list[tuple[str, np.ndarray, int]]:
+_VALUE_TYPES = {bool: GGUFValueType.BOOL, int: GGUFValueType.INT32, float: GGUFValueType.FLOAT32,
+                str: GGUFValueType.STRING, U32: GGUFValueType.UINT32}  # fmt: skip
+
+
+def write_metadata(writer: gguf.GGUFWriter, metadata: dict) -> None:
+    for key, value in metadata.items():
+        if isinstance(value, list):
+            writer.add_key_value(key, value, GGUFValueType.ARRAY, _VALUE_TYPES[type(value[0])])
+        else:
+            plain = value.value if isinstance(value, U32) else value
+            writer.add_key_value(key, plain, _VALUE_TYPES[type(value)])
+
+
+def write_tensors(writer: gguf.GGUFWriter, model: Llama, weight_type: GGMLQuantizationType) -> None:
     """Parameter names are GGUF names already; the output layer is absent because it is the embedding."""
-    return [
-        (name, p.detach().numpy(), weight_type if p.dim() == 2 else F32) for name, p in model.named_parameters()
-    ]
+    for name, parameter in model.named_parameters():
+        kind = weight_type if parameter.dim() == 2 else GGMLQuantizationType.F32
+        writer.add_tensor(name, gguf.quants.quantize(parameter.detach().numpy(), kind), raw_dtype=kind)
+
+
+def write_file(path: Path, metadata: dict, model: Llama, weight_type: GGMLQuantizationType) -> None:
+    writer = gguf.GGUFWriter(path, "llama")  # writes general.architecture
+    write_metadata(writer, metadata)
+    write_tensors(writer, model, weight_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def main() -> None:
@@ -86,7 +118,6 @@ def main() -> None:
     model = load_checkpoint(args.checkpoint)
     weight_type, file_type = FILE_TYPES[args.type]
     metadata = {
-        "general.architecture": "llama",
         "general.name": args.name,
         "general.description": "Dialogue of the villagers of Fernhollow; trained on generated text only.",
         "general.license": "Apache-2.0",
@@ -94,7 +125,7 @@ def main() -> None:
         "general.quantization_version": U32(2),
         **architecture(model.config), **vocabulary(args.tokenizer), **turns(),
     }  # fmt: skip
-    write_gguf(args.out, metadata, tensor_list(model, weight_type))
+    write_file(args.out, metadata, model, weight_type)
     print(f"{args.out}: {args.out.stat().st_size} bytes")
 
 

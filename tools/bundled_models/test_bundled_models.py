@@ -6,11 +6,9 @@ import unittest
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 
 import check_dialogue
 import grammar
-import gguf_writer
 import noise
 from conversation import COMMON, OWN, PLAYER, TOPICS, Conversation
 from generate_dialogue import held_out_lines, normalized, write_document
@@ -88,19 +86,6 @@ class NoiseTest(unittest.TestCase):
             changed = noise._typo("where is the smithy", random.Random(seed))
             self.assertLessEqual(abs(len(changed) - len("where is the smithy")), 1)
             self.assertIn("is the", changed)
-
-
-class GgufWriterTest(unittest.TestCase):
-    def test_q8_0_round_trip_stays_within_half_a_step(self):
-        values = np.random.default_rng(1).normal(size=(4, 64)).astype(np.float32)
-        back = gguf_writer.dequantize_q8_0(gguf_writer.quantize_q8_0(values), values.shape)
-        # Half a step of max / 127, and the rounding of the scale to F16: 2^-11 of at most max.
-        bound = np.abs(values).max() * (0.5 / 127 + 2.0**-11) * 1.001
-        self.assertLessEqual(np.abs(back - values).max(), bound)
-
-    def test_a_block_of_zeros_stays_zero(self):
-        zeros = np.zeros((1, 32), dtype=np.float32)
-        self.assertFalse(gguf_writer.dequantize_q8_0(gguf_writer.quantize_q8_0(zeros), zeros.shape).any())
 
 
 class HeldOutTest(unittest.TestCase):

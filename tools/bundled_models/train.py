@@ -88,6 +88,14 @@ def batch_stream(documents, args):
         epoch += 1
 
 
+def open_log(path: Path, step: int):
+    """Appends to the log; rows behind the checkpoint belong to steps that will be made again."""
+    rows = list(csv.reader(open(path, newline=""))) if path.exists() else []
+    log = csv.writer(open(path, "w", newline="", buffering=1))
+    log.writerows(row for row in rows if int(row[0]) <= step)
+    return log
+
+
 def update(model, optimizers, batch, teacher, factor: float) -> float:
     """One step of both optimizers; returns the loss before it."""
     loss = batch_loss(model, batch, teacher)
@@ -109,8 +117,8 @@ def train(model, optimizers, step: int, seconds: float, args: argparse.Namespace
     stream = batch_stream(documents, args)
     for _ in range(step):
         next(stream)
-    log = csv.writer(open(args.out / "loss.csv", "a", newline="", buffering=1))
-    losses, start, done = [], time.time() - seconds, 0.0
+    log = open_log(args.out / "loss.csv", step)
+    losses, start, done = [], time.time() - seconds, progress(step, seconds, args)
     while done < 1.0:
         factor = rate_factor(step, progress(step, time.time() - start, args), args)
         losses.append(update(model, optimizers, collate(documents, next(stream)), teacher, factor))
