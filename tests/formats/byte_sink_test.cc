@@ -8,6 +8,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "tests/temp_folder.h"
 
 namespace llmrt::formats {
 namespace {
@@ -15,10 +16,6 @@ namespace {
 bool Exists(const std::string& path) {
   struct stat info = {};
   return stat(path.c_str(), &info) == 0;
-}
-
-std::string TestPath(std::string_view name) {
-  return testing::TempDir() + "/sink_" + std::string(name);
 }
 
 TEST(ByteSinkTest, MemorySinkKeepsTheOrder) {
@@ -30,8 +27,8 @@ TEST(ByteSinkTest, MemorySinkKeepsTheOrder) {
 }
 
 TEST(ByteSinkTest, FileAppearsAtFinish) {
-  const std::string path = TestPath("whole");
-  std::remove(path.c_str());
+  const testing::TempFolder folder;
+  const std::string path = folder / "whole";
   auto sink = FileSink::Create(path);
   ASSERT_TRUE(sink.ok()) << sink.status();
   ASSERT_TRUE((*sink)->Append({{'a', 'b'}}).ok());
@@ -46,7 +43,8 @@ TEST(ByteSinkTest, FileAppearsAtFinish) {
 }
 
 TEST(ByteSinkTest, UnfinishedFileLeavesNothing) {
-  const std::string path = TestPath("half");
+  const testing::TempFolder folder;
+  const std::string path = folder / "half";
   {
     auto sink = FileSink::Create(path);
     ASSERT_TRUE(sink.ok());
@@ -58,17 +56,18 @@ TEST(ByteSinkTest, UnfinishedFileLeavesNothing) {
 }
 
 TEST(ByteSinkTest, PlaceThatCannotBeWrittenIsAStatus) {
+  const testing::TempFolder folder;
   EXPECT_EQ(FileSink::Create("").status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(FileSink::Create(TestPath("no/such/folder")).status().code(),
+  EXPECT_EQ(FileSink::Create(folder / "no/such/folder").status().code(),
             absl::StatusCode::kNotFound);
 }
 
 TEST(ByteSinkTest, FullDeviceIsResourceExhausted) {
   // A link under the name that the sink will open leads it to the device.
-  const std::string link = TestPath("device.part");
-  std::remove(link.c_str());
+  const testing::TempFolder folder;
+  const std::string link = folder / "device.part";
   ASSERT_EQ(symlink("/dev/full", link.c_str()), 0);
-  auto device = FileSink::Create(TestPath("device"));
+  auto device = FileSink::Create(folder / "device");
   if (!device.ok()) GTEST_SKIP() << "/dev/full cannot be opened: " << device.status();
   EXPECT_EQ((*device)->Append({{1}}).code(), absl::StatusCode::kResourceExhausted);
 }

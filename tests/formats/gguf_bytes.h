@@ -96,7 +96,7 @@ inline void ExpectRefused(const Lie& lie) {
   lie.write(file);
   const absl::Status status = OpenBytes(file.bytes()).status();
   EXPECT_EQ(status.code(), lie.code) << status;
-  EXPECT_THAT(std::string(status.message()), testing::ContainsRegex(std::string(lie.message)));
+  EXPECT_THAT(std::string(status.message()), ::testing::ContainsRegex(std::string(lie.message)));
   EXPECT_EQ(status.message().find('\n'), std::string_view::npos) << status;
 }
 

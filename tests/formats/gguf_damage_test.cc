@@ -10,6 +10,7 @@
 #include "formats/gguf.h"
 #include "memory/counted_heap.h"
 #include "tests/formats/gguf_bytes.h"
+#include "tests/temp_folder.h"
 
 namespace llmrt::formats {
 namespace {
@@ -71,7 +72,8 @@ TEST(GgufDamageTest, AnyFlippedHeaderBitOpensOrIsAStatus) {
 }
 
 TEST(GgufDamageTest, FileThatShrinksUnderTheReaderIsDataLoss) {
-  const std::string path = testing::TempDir() + "/shrinking.gguf";
+  const testing::TempFolder folder;
+  const std::string path = folder / "shrinking.gguf";
   const std::vector<uint8_t> whole = Written(SmallModel());
   for (size_t length = 0; length < whole.size(); length += 13) {
     auto sink = FileSink::Create(path);
@@ -82,13 +84,14 @@ TEST(GgufDamageTest, FileThatShrinksUnderTheReaderIsDataLoss) {
     const auto model = OpenModelFile(source, nullptr);
     if (!model.ok()) {
       EXPECT_EQ(model.status().code(), absl::StatusCode::kDataLoss);
-      EXPECT_THAT(model.status().message(), testing::HasSubstr("file became shorter"));
+      EXPECT_THAT(model.status().message(), ::testing::HasSubstr("file became shorter"));
     }
   }
 }
 
 TEST(GgufDamageTest, TensorOfAFileThatShrankLaterIsDataLoss) {
-  const std::string path = testing::TempDir() + "/later.gguf";
+  const testing::TempFolder folder;
+  const std::string path = folder / "later.gguf";
   auto sink = FileSink::Create(path);
   ASSERT_TRUE((*sink)->Append(Written(SmallModel())).ok());
   ASSERT_TRUE((*sink)->Finish().ok());
@@ -102,7 +105,8 @@ TEST(GgufDamageTest, TensorOfAFileThatShrankLaterIsDataLoss) {
 }
 
 TEST(GgufDamageTest, FileThatGrowsUnderTheReaderReadsAsItWas) {
-  const std::string path = testing::TempDir() + "/growing.gguf";
+  const testing::TempFolder folder;
+  const std::string path = folder / "growing.gguf";
   auto sink = FileSink::Create(path);
   const std::vector<uint8_t> whole = Written(SmallModel());
   ASSERT_TRUE((*sink)->Append(whole).ok());

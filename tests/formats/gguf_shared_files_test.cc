@@ -1,11 +1,11 @@
 // Every real file of the shared folder opens and says what its README says.
-#include <cstdlib>
-#include <fstream>
+#include <cctype>
 #include <string>
 #include <vector>
 
 #include "formats/gguf.h"
 #include "tests/formats/gguf_bytes.h"
+#include "tests/shared_files.h"
 
 namespace llmrt::formats {
 namespace {
@@ -40,14 +40,11 @@ constexpr Expected kFiles[] = {
     {"tokenizers/starcoder", "starcoder2", 0, 19, 49152, 48872, 0, 0, false, "starcoder"},
 };
 
-class SharedFilesTest : public testing::TestWithParam<Expected> {
+class SharedFilesTest : public ::testing::TestWithParam<Expected> {
  protected:
   void SetUp() override {
-    path_ = std::string(LLMRT_SHARED_DIR "/") + std::string(GetParam().path) + ".gguf";
-    if (std::ifstream(path_)) return;
-    const char* ci = std::getenv("CI");
-    if (ci != nullptr && std::string_view(ci) == "true") FAIL() << path_ << " is missing";
-    GTEST_SKIP() << path_ << " is missing";
+    path_ = testing::SharedFile(std::string(GetParam().path) + ".gguf");
+    testing::SkipWithoutFile(path_);
   }
   std::string path_;
 };
@@ -103,7 +100,7 @@ TEST_P(SharedFilesTest, CopyThroughTheWriterSaysTheSame) {
   EXPECT_EQ((*copy)->header_hash(), (*model)->header_hash());
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, SharedFilesTest, testing::ValuesIn(kFiles), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(Files, SharedFilesTest, ::testing::ValuesIn(kFiles), [](const auto& info) {
   std::string name(info.param.path);
   for (char& c : name) {
     if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';

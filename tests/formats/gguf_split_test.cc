@@ -6,6 +6,7 @@
 
 #include "formats/gguf.h"
 #include "tests/formats/gguf_bytes.h"
+#include "tests/temp_folder.h"
 
 namespace llmrt::formats {
 namespace {
@@ -185,14 +186,14 @@ TEST(GgufSplitTest, ImpossibleNumbersAreDataLoss) {
 }
 
 TEST(GgufSplitTest, PartsLieInTheFolderOfTheFirst) {
-  Folder folder = ThreeParts();
-  for (const auto& [name, content] : folder.files) {
-    auto sink = FileSink::Create(testing::TempDir() + "/" + name);
+  const testing::TempFolder disk;
+  for (const auto& [name, content] : ThreeParts().files) {
+    auto sink = FileSink::Create(disk / name);
     ASSERT_TRUE(sink.ok());
     ASSERT_TRUE((*sink)->Append(content).ok());
     ASSERT_TRUE((*sink)->Finish().ok());
   }
-  const std::string path = testing::TempDir() + "/" + kFirst;
+  const std::string path = disk / kFirst;
   for (bool use_mmap : {false, true}) {
     const auto resolver = ResolveBeside(path, use_mmap);
     const auto model =

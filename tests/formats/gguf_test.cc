@@ -6,6 +6,7 @@
 
 #include "formats/sha256.h"
 #include "tests/formats/gguf_bytes.h"
+#include "tests/temp_folder.h"
 
 namespace llmrt::formats {
 namespace {
@@ -93,7 +94,8 @@ TEST(GgufTest, HashIsThatOfTheHeaderBytes) {
 }
 
 TEST(GgufTest, MessagesNameTheFile) {
-  const std::string path = testing::TempDir() + "/named.gguf";
+  const testing::TempFolder folder;
+  const std::string path = folder / "named.gguf";
   auto sink = FileSink::Create(path);
   ASSERT_TRUE(sink.ok());
   ASSERT_TRUE((*sink)->Append(GgufBytes().Header(0, 5).bytes()).ok());

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/test_seed.h"
 #include "tests/text/small_tokenizers.h"
 
 namespace llmrt::text {
@@ -15,8 +16,8 @@ namespace {
 
 using formats::TokenizerData;
 using formats::TokenKind;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 absl::StatusOr<std::unique_ptr<ByteLevelBpe>> Create(const Vocabulary& vocabulary,
                                                      const TokenizerData& data) {
@@ -153,7 +154,7 @@ std::vector<int32_t> MergePlainly(const ByteLevelBpe& encoder, std::vector<int32
 }
 
 TEST(ByteLevelBpeTest, RandomTextsAgreeWithMergingByDefinition) {
-  std::mt19937 random(TestSeed());
+  std::mt19937 random(testing::TestSeed());
   for (int round = 0; round < 200; ++round) {
     TokenizerData data = SmallByteLevel();
     for (size_t i = 1; i < data.merges.size(); ++i) {

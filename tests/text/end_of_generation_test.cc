@@ -9,8 +9,8 @@
 namespace llmrt::text {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 std::vector<int32_t> Find(const std::vector<std::string>& tokens) {
   return EndTokensByName(tokens);

@@ -8,14 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/test_seed.h"
 #include "tests/text/small_tokenizers.h"
 
 namespace llmrt::text {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 std::vector<std::string_view> Split(std::string_view name, std::string_view text) {
   const absl::StatusOr<PreTokenizer> pre_tokenizer = PreTokenizer::Create(name);
@@ -120,7 +121,7 @@ TEST(PreTokenizerTest, TheDefaultSplitsPunctuationThenWordsThenTriples) {
 }
 
 TEST(PreTokenizerTest, PreTokensJoinedAreTheText) {
-  std::mt19937 random(TestSeed());
+  std::mt19937 random(testing::TestSeed());
   for (int round = 0; round < 2000; ++round) {
     const std::string text = RandomText(&random, static_cast<int>(random() % 20));
     for (const std::string_view name : kNames) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/test_seed.h"
 #include "tests/text/small_tokenizers.h"
 #include "text/utf8.h"
 
@@ -17,9 +18,9 @@ namespace {
 
 using formats::TokenizerData;
 using formats::TokenKind;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 // An encoder and the vocabulary that it refers to.
 class Model {
@@ -210,7 +211,7 @@ std::vector<int32_t> MergePlainly(const Model& model, std::string_view text) {
 }
 
 TEST(SentencePieceTest, RandomTextsAgreeWithMergingByDefinition) {
-  std::mt19937 random(TestSeed());
+  std::mt19937 random(testing::TestSeed());
   for (int round = 0; round < 200; ++round) {
     TokenizerData data = SmallSentencePiece();
     // Few distinct scores, so that ties decide.

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -11,33 +9,23 @@
 
 #include "formats/byte_source.h"
 #include "formats/model_file.h"
+#include "tests/shared_files.h"
 
 namespace llmrt::text {
 namespace {
 
 std::string TokenizerPath(std::string_view name, std::string_view ending) {
-  return std::string(LLMRT_SHARED_DIR) + "/tokenizers/" + std::string(name) + std::string(ending);
+  return testing::SharedFile("tokenizers/" + std::string(name) + std::string(ending));
 }
 
 std::string ModelPath(std::string_view name) {
-  return std::string(LLMRT_SHARED_DIR) + "/models/" + std::string(name) + ".gguf";
+  return testing::SharedFile("models/" + std::string(name) + ".gguf");
 }
 
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   EXPECT_TRUE(file.is_open()) << path;
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-bool SkipWithout(const std::string& path) {
-  if (std::filesystem::exists(path)) return false;
-  const char* ci = std::getenv("CI");
-  if (ci != nullptr && std::string_view(ci) == "true") {
-    ADD_FAILURE() << path << " is missing";
-  } else {
-    [&] { GTEST_SKIP() << path << " is missing"; }();
-  }
-  return true;
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& path) {
@@ -51,14 +39,16 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& path) {
 }  // namespace
 
 bool SkipWithoutSharedTokenizer(std::string_view name) {
-  return SkipWithout(TokenizerPath(name, ".gguf"));
+  return testing::SkipWithoutFile(TokenizerPath(name, ".gguf"));
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadSharedTokenizer(std::string_view name) {
   return Load(TokenizerPath(name, ".gguf"));
 }
 
-bool SkipWithoutSharedModel(std::string_view name) { return SkipWithout(ModelPath(name)); }
+bool SkipWithoutSharedModel(std::string_view name) {
+  return testing::SkipWithoutFile(ModelPath(name));
+}
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadModelTokenizer(std::string_view name) {
   return Load(ModelPath(name));
@@ -94,8 +84,7 @@ std::vector<EncodingCase> ReadRandomTexts(std::string_view name) {
 }
 
 std::vector<EncodingCase> ReadGoldenPrompts(std::string_view name) {
-  const std::string path =
-      std::string(LLMRT_SHARED_DIR) + "/models/golden/" + std::string(name) + ".json";
+  const std::string path = testing::SharedFile("models/golden/" + std::string(name) + ".json");
   const nlohmann::json golden = nlohmann::json::parse(ReadFile(path));
   std::vector<EncodingCase> cases;
   for (const nlohmann::json& result : golden.at("results")) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <iterator>
 
 #include "text/byte_alphabet.h"
@@ -111,14 +110,6 @@ std::string RandomText(std::mt19937* random, int length) {
   std::string text;
   for (int i = 0; i < length; ++i) text += kPieces[(*random)() % std::size(kPieces)];
   return text;
-}
-
-uint32_t TestSeed() {
-  const char* given = std::getenv("LLMRT_TEST_SEED");
-  const uint32_t seed = given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 10))
-                                         : std::random_device()();
-  std::printf("LLMRT_TEST_SEED=%u\n", seed);
-  return seed;
 }
 
 }  // namespace llmrt::text

@@ -30,7 +30,4 @@ void AddMerge(formats::TokenizerData* data, std::string_view left, std::string_v
 // that the small tokenizers know, and some that they do not.
 std::string RandomText(std::mt19937* random, int length);
 
-// A new seed for each run, printed so that a failure can be repeated with LLMRT_TEST_SEED.
-uint32_t TestSeed();
-
 }  // namespace llmrt::text

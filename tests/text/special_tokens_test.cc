@@ -15,8 +15,8 @@ namespace {
 using formats::TokenizerData;
 using formats::TokenKind;
 using Recognize = SpecialTokens::Recognize;
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 // A vocabulary of user-defined tokens and one control token "<c>", ids in order from 0.
 TokenizerData UserDefined(const std::vector<std::string>& pieces) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "tests/test_seed.h"
 #include "tests/text/small_tokenizers.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
@@ -67,7 +68,7 @@ TEST(TokenizerFuzzTest, TheCorpusKeepsEveryPromise) {
 }
 
 TEST(TokenizerFuzzTest, MutatedInputsKeepEveryPromise) {
-  std::mt19937 random(TestSeed());
+  std::mt19937 random(testing::TestSeed());
   for (int round = 0; round < 500; ++round) {
     RunWithEveryChoice(Mutate(kCorpus[random() % std::size(kCorpus)], &random));
   }

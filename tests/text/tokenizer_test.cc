@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/test_seed.h"
 #include "tests/text/small_tokenizers.h"
 
 namespace llmrt::text {
@@ -16,8 +17,8 @@ namespace {
 
 using formats::TokenizerData;
 using formats::TokenKind;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 constexpr EncodeOptions kPlain = {.add_special = false, .parse_special = false};
 
@@ -146,7 +147,7 @@ TEST(TokenizerTest, DecodeDropsOnlyTheImpliedSpace) {
 }
 
 TEST(TokenizerTest, RandomTextsSurviveARoundTrip) {
-  std::mt19937 random(TestSeed());
+  std::mt19937 random(testing::TestSeed());
   const auto byte_level = Create(SmallByteLevel());
   const auto sentence_piece = Create(SmallSentencePiece());
   for (int round = 0; round < 5000; ++round) {

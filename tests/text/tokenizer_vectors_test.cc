@@ -34,7 +34,7 @@ std::vector<int> AcceptedLines(std::string_view name) {
   return lines;
 }
 
-class TokenizerVectorsTest : public testing::TestWithParam<std::string_view> {
+class TokenizerVectorsTest : public ::testing::TestWithParam<std::string_view> {
  protected:
   void SetUp() override {
     if (SkipWithoutSharedTokenizer(GetParam())) return;
@@ -108,14 +108,14 @@ TEST_P(TokenizerVectorsTest, AMegabyteWithoutSpacesFinishes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, TokenizerVectorsTest, testing::ValuesIn(kSharedTokenizers),
+INSTANTIATE_TEST_SUITE_P(Models, TokenizerVectorsTest, ::testing::ValuesIn(kSharedTokenizers),
                          [](const auto& info) {
                            std::string name(info.param);
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
 
-class SharedTokenizerTest : public testing::Test {
+class SharedTokenizerTest : public ::testing::Test {
  protected:
   std::unique_ptr<Tokenizer> Load(std::string_view name) {
     if (SkipWithoutSharedTokenizer(name)) return nullptr;

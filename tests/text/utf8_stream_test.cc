@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/test_seed.h"
 #include "tests/text/small_tokenizers.h"
 #include "text/utf8.h"
 
@@ -102,7 +103,7 @@ TEST(Utf8StreamTest, InvalidBytesBecomeReplacementsByMaximalSubparts) {
 }
 
 TEST(Utf8StreamTest, RandomBytesFollowTheRuleHoweverTheyAreCut) {
-  std::mt19937 random(TestSeed());
+  std::mt19937 random(testing::TestSeed());
   // Bytes near the bounds of the tables, where the mistakes are.
   constexpr std::string_view kBytes =
       "a\x7F\x80\x8F\x90\x9F\xA0\xBF\xC0\xC1\xC2\xDF\xE0\xE1\xEC\xED\xEE\xEF\xF0\xF1\xF3\xF4\xF5"

@@ -14,7 +14,7 @@ namespace {
 using formats::TokenizerData;
 using formats::TokenizerFamily;
 using formats::TokenKind;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 std::unique_ptr<Vocabulary> Create(TokenizerData data) {
   absl::StatusOr<std::unique_ptr<Vocabulary>> vocabulary = Vocabulary::Create(&data);
