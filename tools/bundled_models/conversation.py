@@ -5,16 +5,18 @@ the facts come from world.py and the wording from templates/.
 """
 
 import random
+import re
 from pathlib import Path
 
 from grammar import expand, load_templates, tidy
 from noise import decorate, rough_up
-from words import JUNK, KIN, odd_thing, player_name
-from world import CHARACTERS, ITEMS, PLACES, QUESTS, RUMOURS
+from words import JUNK, KIN, odd_thing, player_name, with_article
+from world import CHARACTERS, ITEMS, NO_SPOTS, PLACES, QUESTS, RUMOURS
 
 _TEMPLATES = Path(__file__).parent / "templates"
 PLAYER = load_templates(_TEMPLATES / "player.txt")
 INDIRECT = load_templates(_TEMPLATES / "player_indirect.txt")
+SPOKEN = load_templates(_TEMPLATES / "player_spoken.txt")
 COMMON = load_templates(_TEMPLATES / "common.txt")
 OWN = {name: load_templates(_TEMPLATES / f"{name.lower()}.txt") for name in CHARACTERS}
 
@@ -37,20 +39,34 @@ FOLLOW_UPS = {
 }
 
 _HIM = {"he": "him", "she": "her"}
-_PLURALS_WITHOUT_S = ("armour", "armor", "chainmail", "chain mail", "bread", "food", "ale", "beer", "mead", "cider", "tea",
-                      "mint tea", "herbal tea", "soup", "stew", "medicine", "rope", "apple cider", "salve", "ointment",
-                      "balm", "mending", "cough syrup", "venom", "supper", "dinner")  # fmt: skip
+_MASS = (
+    "armour", "armor", "body armour", "chainmail", "chain mail", "bread", "food", "ale", "beer", "mead", "cider", "tea",
+    "mint tea", "herbal tea", "peppermint tea", "soup", "broth", "stew", "lunch", "lodging", "medicine", "rope", "cord",
+    "apple cider", "salve", "healing salve", "ointment", "balm", "burn cream", "skin cream", "mending", "sharpening",
+    "cough syrup", "cough medicine", "fever medicine", "sleeping medicine", "sleeping powder", "venom", "supper", "dinner",
+)  # fmt: skip
+
+
+def _plural(words: str) -> bool:
+    """Whether a verb after these words is plural: "boots" and "shoes for my horse" are, "pair of boots" is not."""
+    head = re.split(r" (?:for|of|to) ", words)[0]
+    return head.endswith("s") and not head.endswith(("ss", "'s"))
 
 
 def _item_slots(word: str, key: str) -> dict[str, str]:
     """Player-side slots for an item, with the article and the verb that agree with the word."""
-    plural = word.endswith("s") and not word.endswith("ss")
-    if plural or word in _PLURALS_WITHOUT_S:
-        article = "some"
-    else:
-        article = "an" if word[0] in "aeiou" else "a"
+    plural = _plural(word)
+    article = "some" if plural or word in _MASS else "an" if word[0] in "aeiou" else "a"
     is_, does, it, that = ("are", "do", "them", "those") if plural else ("is", "does", "it", "that")
     return {"item": word, "an": f"{article} {word}", "is": is_, "does": does, "it": it, "that": that, "key": key}
+
+
+def _place_slots(key: str, rng: random.Random) -> dict[str, str]:
+    """$place is any word for the place, its people included; $spot is one where somebody can live or wait."""
+    words = PLACES[key].words
+    place = rng.choice(words)
+    is_, it = ("are", "them") if _plural(place) else ("is", "it")
+    return {"place": place, "spot": rng.choice([word for word in words if word not in NO_SPOTS and not _plural(word)]), "is": is_, "it": it}
 
 
 class Conversation:
@@ -80,11 +96,14 @@ class Conversation:
     # Wording.
 
     def _ask(self, section: str, **slots: str) -> str:
-        """A player line: from the direct templates, or (45 %) from the roundabout ones where there are some."""
-        indirect = section in INDIRECT and self.rng.random() < 0.45
+        """A player line: 40 % spoken, 30 % roundabout where there are such templates, else direct."""
+        draw = self.rng.random()
+        source = SPOKEN if draw < 0.4 else INDIRECT if draw < 0.7 and section in INDIRECT else PLAYER
+        topic = QUESTS[self.name].topic
+        is_, it = ("are", "them") if _plural(topic) else ("is", "it")
         slots = {"name": self.name, "role": self.who.role, "role_word": self.who.role.split()[1],
-                 "kin": self.rng.choice(KIN), "topic": QUESTS[self.name].topic, **slots}  # fmt: skip
-        line = expand(self.rng.choice((INDIRECT if indirect else PLAYER)[section]), slots, self.rng)
+                 "kin": self.rng.choice(KIN), "topic": topic, "is": is_, "it": it, **slots}  # fmt: skip
+        line = expand(self.rng.choice(source[section]), slots, self.rng)
         return rough_up(tidy(decorate(line, self.name, self.rng)), self.rng)
 
     def _answer(self, section: str, **slots: str) -> str:
@@ -180,7 +199,9 @@ class Conversation:
         answer = "sell_yes" if self.name == "Vesna" else "sell_no"
         junk = self.rng.choice(JUNK)
         self.context = ""
-        return self._ask("sell", junk=junk), self._answer(answer, junk=junk)
+        this, it = ("these", "them") if _plural(junk) else ("this", "it")
+        slots = {"junk": junk, "an": f"some {junk}" if it == "them" else with_article(junk), "this": this, "it": it}
+        return self._ask("sell", **slots), self._answer(answer, junk=junk)
 
     # Places and people.
 
@@ -196,7 +217,7 @@ class Conversation:
 
     def _about_place(self, asked: str, answered: str) -> tuple[str, str]:
         key = self.rng.choice(list(PLACES))
-        line = self._ask(asked, place=self.rng.choice(PLACES[key].words))
+        line = self._ask(asked, **_place_slots(key, self.rng))
         return line, self._place_answer(key, answered)
 
     def _do_directions(self):
@@ -243,7 +264,8 @@ class Conversation:
 
     def _do_unknown(self):
         self.context = ""
-        return self._ask("unknown", odd=odd_thing(self.rng)), self._answer("unknown")
+        odd = odd_thing(self.rng)
+        return self._ask("unknown", odd=odd, an=with_article(odd)), self._answer("unknown")
 
     def _do_introduce(self):
         self.me = player_name(self.rng)

@@ -35,6 +35,18 @@ ODD_THINGS = (
     "programming language", "basketball", "tennis", "world cup", "tower of Babel", "meaning of life", "Christmas tree",
 )  # fmt: skip
 
+_WITHOUT_ARTICLE = (
+    "football", "quantum physics", "Paris", "London", "Berlin", "Tokyo", "the moon landing", "chocolate", "coffee",
+    "mathematics", "algebra", "chemistry", "electricity", "software", "spaghetti", "Napoleon", "Julius Caesar", "Einstein",
+    "Shakespeare", "the Roman Empire", "America", "China", "Australia", "Mars", "Jupiter", "insurance", "basketball",
+    "tennis", "television", "headphones",
+)  # fmt: skip
+_WITH_THE = (
+    "internet", "president", "capital of France", "stock market", "emperor of the east", "crystal of eternity",
+    "sword of destiny", "golden crown", "philosopher's stone", "city of gold", "troll king", "world cup", "tower of Babel",
+    "meaning of life", "ocean", "desert", "subway", "lost temple",
+)  # fmt: skip
+
 _ONSETS = ("b", "br", "d", "dr", "f", "g", "gr", "h", "k", "kr", "l", "m", "n", "p", "qu", "r", "s", "sk", "st", "t",
            "th", "v", "w", "x", "z", "zh")  # fmt: skip
 _VOWELS = ("a", "e", "i", "o", "u", "ai", "ee", "oo", "ou", "y")
@@ -53,3 +65,12 @@ def odd_thing(rng: random.Random) -> str:
 
 def player_name(rng: random.Random) -> str:
     return made_up_word(rng).capitalize() if rng.random() < 0.35 else rng.choice(PLAYER_NAMES)
+
+
+def with_article(thing: str) -> str:
+    """"a computer", "an old ring", "the ocean", "Paris"."""
+    if thing in _WITHOUT_ARTICLE:
+        return thing
+    if thing in _WITH_THE:
+        return f"the {thing}"
+    return f"an {thing}" if thing[0] in "aeiou" and not thing.startswith("uni") else f"a {thing}"
