@@ -87,7 +87,7 @@ def _typo(line: str, rng: random.Random) -> str:
 def _contract(line: str, rng: random.Random) -> str:
     for full, short in _CONTRACTIONS:
         if rng.random() < 0.5:
-            line = re.sub(rf"\b{full}\b(?= \w)(?! to\b)", short, line)
+            line = re.sub(rf"\b{full}\b(?= \w)(?! (?:to|it)\b)", short, line)
     return line
 
 
