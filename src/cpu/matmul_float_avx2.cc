@@ -123,7 +123,9 @@ LLMRT_AVX2_INLINE void MultiplyRows(const MatMulTask& task, const uint8_t* const
     const uint8_t* w[8];
     for (int r = 0; r < kRows; ++r) {
       if constexpr (kType == WeightType::kF16) {
-        for (int64_t i = 0; i < chunk.end - k; i += 8) {
+        // Whole sixteens, as AddLanes reads them: the row's own padding supplies the zeros. What a
+        // kernel before this one left here may be NaN, which times a zero is no zero.
+        for (int64_t i = 0; i < RoundUp(chunk.end - k, 16); i += 8) {
           _mm256_store_ps(scratch.weights[r] + i, LoadWeights<kType>(weights[r], k + i));
         }
         w[r] = reinterpret_cast<const uint8_t*>(scratch.weights[r]);

@@ -24,9 +24,11 @@ using backend::Range;
 using ops::Random;
 
 // Where tiles (64), splits (256) and blocks (16, 32) begin and end.
-const std::vector<int32_t> kEdges = {0,   1,   3,   15,  16,  17,  31,  32,  62,
-                                     63,  64,  65,  127, 128, 200, 255, 256, 257,
-                                     319, 320, 511, 512, 513, 600, 639, 640, 700};
+constexpr int32_t kEdges[] = {0,  1,  3,  15,  16,  17,  31,  32,  62,
+                              63, 64, 65, 127, 128, 129, 191, 192, 200};
+constexpr int32_t kSplitEdges[] = {255, 256, 257, 320};
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 class AttentionInputs {
  public:
@@ -54,7 +56,7 @@ class AttentionInputs {
   // `run(params)` writes every row of params.out.
   template <typename Run>
   std::vector<float> Apply(Run run) const {
-    std::vector<float> out(rows_ * RowValues(), std::numeric_limits<float>::quiet_NaN());
+    std::vector<float> out(rows_ * RowValues(), kNan);
     const backend::Batch view = batch_.View();
     run(backend::AttentionParams{.batch = &view,
                                  .q = q_.data(),
@@ -104,28 +106,29 @@ class AttentionTest : public testing::TestWithParam<CpuTier> {
   Random random_{11};
 };
 
+// Every head dim with every type and every size of group: those that fill no vector, one vector,
+// and up to the largest; groups below, at and above the eight heads of one pass.
 TEST_P(AttentionTest, EveryShapeGivesTheOraclesBits) {
-  const int32_t head_dims[] = {20, 32, 64, 80, 128};
-  const int32_t groups[] = {1, 3, 7, 8, 11};
-  int which = 0;
-  for (const int32_t head_dim : head_dims) {
+  size_t which = 0;
+  for (const int32_t head_dim : {8, 20, 32, 64, 80, 128, 256, 512}) {
     for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
-      const int32_t group = groups[which % 5];
-      const KvShape shape = {.num_layers = 2,
-                             .num_kv_heads = 1 + which % 2,
-                             .head_dim = head_dim,
-                             .block_size = which / 2 % 2 == 0 ? 16 : 32,
-                             .type = type};
-      ++which;
-      SCOPED_TRACE(absl::StrCat("head_dim ", head_dim, " group ", group, " block ",
-                                shape.block_size, " ", backend::KvTypeName(type)));
-      // Few positions a shape, other ones each time.
-      std::vector<int32_t> positions;
-      for (size_t i = which % 4; i < kEdges.size(); i += 4) positions.push_back(kEdges[i]);
-      const AttentionInputs inputs(random_, shape, group, positions);
-      const std::vector<float> expected = inputs.Oracle();
-      ExpectFinite(expected);
-      ASSERT_EQ(ops::FirstDifference(Run(inputs, 8), expected), -1);
+      for (const int32_t group : {1, 3, 7, 8, 11}) {
+        const KvShape shape = {.num_layers = 2,
+                               .num_kv_heads = static_cast<int32_t>(1 + which % 2),
+                               .head_dim = head_dim,
+                               .block_size = which / 2 % 2 == 0 ? 16 : 32,
+                               .type = type};
+        SCOPED_TRACE(absl::StrCat("head_dim ", head_dim, " group ", group, " block ",
+                                  shape.block_size, " ", backend::KvTypeName(type)));
+        // Few positions a shape, other ones each time: within a tile, around its end, in the next
+        // split. The test below has every position.
+        const size_t third = which++ % 9;
+        const AttentionInputs inputs(random_, shape, group,
+                                     {kEdges[third], kEdges[9 + third], kSplitEdges[third % 4]});
+        const std::vector<float> expected = inputs.Oracle();
+        ExpectFinite(expected);
+        ASSERT_EQ(ops::FirstDifference(Run(inputs, 3), expected), -1);
+      }
     }
   }
 }
@@ -141,6 +144,26 @@ TEST_P(AttentionTest, EveryPositionGivesTheOraclesBitsAloneAndInChunks) {
   ExpectFinite(expected);
   ASSERT_EQ(ops::FirstDifference(Run(inputs, 1), expected), -1);
   ASSERT_EQ(ops::FirstDifference(Run(inputs, 300), expected), -1);
+}
+
+// As many rows as a step may have of one op, 1 to 130: the first rows of a batch have the bits that
+// they have in the whole of it, and nothing beyond them is written.
+TEST_P(AttentionTest, EveryRowCountGivesTheOraclesBits) {
+  constexpr int64_t kRowsMax = 130;
+  std::vector<int32_t> positions(kRowsMax);
+  for (int32_t i = 0; i < kRowsMax; ++i) positions[i] = i * 37 % 150;
+  const KvShape shape = {
+      .num_layers = 2, .num_kv_heads = 2, .head_dim = 20, .block_size = 16, .type = KvType::kBF16};
+  const AttentionInputs inputs(random_, shape, 2, positions);
+  std::vector<float> expected = inputs.Oracle();
+  for (int64_t rows = kRowsMax; rows >= 1; --rows) {
+    std::fill(expected.begin() + rows * inputs.RowValues(), expected.end(), kNan);
+    const std::vector<float> out = inputs.Apply([&](const backend::AttentionParams& params) {
+      backend::Backend& backend = BackendFor(GetParam(), static_cast<int32_t>(1 + rows % 4));
+      ASSERT_TRUE(backend.Attention(params, Range{0, rows}).ok());
+    });
+    ASSERT_EQ(ops::FirstDifference(out, expected), -1) << rows << " rows";
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, AttentionTest, testing::ValuesIn(TestedTiers()),

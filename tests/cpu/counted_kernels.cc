@@ -1,6 +1,7 @@
 #include "tests/cpu/counted_kernels.h"
 
 #include <atomic>
+#include <cstring>
 #include <map>
 #include <string>
 #include <utility>
@@ -27,6 +28,20 @@ struct Counts {
   std::atomic<int64_t> swiglu;
 };
 
+// What a kernel may find where it has not written yet: the bytes of whatever ran there before. NaN
+// in every float type, so that a kernel that reads them, be it only to multiply them by a padding
+// zero, gives NaN.
+constexpr int kPoison = 0xff;
+
+void PoisonScratch(uint8_t* scratch) { std::memset(scratch, kPoison, kScratchBytes); }
+
+// The same for kernels that keep their scratch in local variables: their frame will lie here.
+[[gnu::noinline]] void PoisonStack() {
+  uint8_t frame[64 * 1024];
+  std::memset(frame, kPoison, sizeof(frame));
+  asm volatile("" : : "r"(frame) : "memory");  // or the writes would be left out
+}
+
 // Each tier has its own functions, counters included: a table holds plain function pointers.
 template <const KernelTable& kTable>
 struct Counted {
@@ -35,33 +50,42 @@ struct Counted {
   template <int kType>
   static void MatMul(const MatMulTask& task) {
     ++counts.matmul[kType];
+    PoisonScratch(task.scratch);
+    PoisonStack();
     kTable.matmul[kType](task);
   }
   template <int kType>
   static void Attention(const AttentionTask& task) {
     ++counts.attention[kType];
+    PoisonScratch(task.scratch);
+    PoisonStack();
     kTable.attention[kType](task);
   }
   template <int kType>
   static void StoreKv(const float* in, int64_t count, uint8_t* out) {
     ++counts.store_kv[kType];
+    PoisonStack();
     kTable.store_kv[kType](in, count, out);
   }
   template <int kFormat>
   static void Prepare(const float* in, int64_t cols, uint8_t* out) {
     ++counts.prepare[kFormat];
+    PoisonStack();
     kTable.prepare[kFormat](in, cols, out);
   }
   static void RmsNorm(const RmsNormTask& task) {
     ++counts.rms_norm;
+    PoisonStack();
     kTable.rms_norm(task);
   }
   static void Rope(const RopeTask& task) {
     ++counts.rope;
+    PoisonStack();
     kTable.rope(task);
   }
   static void SwiGlu(const float* gate, const float* up, int64_t count, float* out) {
     ++counts.swiglu;
+    PoisonStack();
     kTable.swiglu(gate, up, count, out);
   }
 

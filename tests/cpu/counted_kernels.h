@@ -1,6 +1,7 @@
 // Backends for the tests, made of kernel tables that count their calls: at the end of a whole run
 // every kernel of every tier of this machine must have been called, or the run fails (a kernel that
-// no test reaches is a kernel that nothing checks).
+// no test reaches is a kernel that nothing checks). Before each call the worker's scratch, and the
+// stack below, are filled with NaN.
 #pragma once
 
 #include <memory>

@@ -1,21 +1,11 @@
-// The backend around the kernels: memory, errors, tiers, and the host's floating-point mode.
+// The backend around the kernels: memory, errors, tiers.
 #include "cpu/cpu_backend.h"
 
-#include <cstring>
-#include <limits>
 #include <vector>
 
 #include "cpu/cpu_features.h"
 #include "gtest/gtest.h"
-#include "ops/matmul.h"
-#include "ops/prepare.h"
-#include "ops/rms_norm.h"
 #include "tests/cpu/counted_kernels.h"
-#include "tests/ops/random_data.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace llmrt::cpu {
 namespace {
@@ -137,38 +127,6 @@ TEST(CpuBackendTest, OpsRefuseWhatTheChecksRefuse) {
   EXPECT_TRUE(backend.BeginStep({}).ok());
   EXPECT_TRUE(backend.EndStep().ok());
 }
-
-#if defined(__x86_64__)
-// A game that rounds toward zero and keeps denormals gets the same bits and its mode back.
-TEST(CpuBackendTest, TheHostsFloatingPointModeNeitherMattersNorChanges) {
-  ops::Random random(3);
-  constexpr int64_t kRows = 5, kDim = 600;
-  const auto in = ops::RandomFloats(random, kRows * kDim, ops::Spread::kWide);
-  const auto weight = ops::RandomFloats(random, kDim, ops::Spread::kNormal);
-  std::vector<float> expected(kRows * kDim), out(kRows * kDim);
-  backend::RmsNormParams params = {.in = in.data(),
-                                   .weight = weight.data(),
-                                   .dim = kDim,
-                                   .epsilon = 1e-6f,
-                                   .out = expected.data()};
-  ops::OracleRmsNorm(params, {0, kRows});
-  params.out = out.data();
-  const uint32_t host_mode = _mm_getcsr();
-  constexpr uint32_t kTowardZero = 0x1f80 | 0x6000;
-  for (const CpuTier tier : TestedTiers()) {
-    for (const int32_t threads : {1, 3}) {
-      std::fill(out.begin(), out.end(), 0.0f);
-      _mm_setcsr(kTowardZero);
-      const absl::Status status = BackendFor(tier, threads).RmsNorm(params, {0, kRows});
-      const uint32_t after = _mm_getcsr();
-      _mm_setcsr(host_mode);
-      EXPECT_TRUE(status.ok());
-      EXPECT_EQ(after & ~0x3fu, kTowardZero);
-      EXPECT_EQ(ops::FirstDifference(out, expected), -1);
-    }
-  }
-}
-#endif
 
 }  // namespace
 }  // namespace llmrt::cpu

@@ -178,11 +178,11 @@ class RopeInputs {
     const int32_t positions = 90;
     table_.resize(int64_t{positions} * c.rope_dims);
     for (float& angle : table_) angle = ops::RandomFloat(random, Spread::kNormal);
-    paged_ = ops::MakePagedCache(random, TestMemory(), c.shape, {positions, 40, 33});
+    paged_ = ops::MakePagedCache(random, TestMemory(), c.shape, {positions, 40, 40});
     batch_.tables = paged_.table_spans;
-    for (int32_t position = 0; position < 40; ++position) batch_.Add(0, position + 50);
-    for (int32_t position = 0; position < 33; ++position) batch_.Add(2, position);
-    batch_.Add(1, 39);
+    for (int32_t position = 30; position < 90; ++position) batch_.Add(0, position);
+    for (int32_t position = 0; position < 40; ++position) batch_.Add(2, position);
+    for (int32_t position = 9; position < 40; ++position) batch_.Add(1, position);
     rows_ = static_cast<int64_t>(batch_.tokens.size());
     q_ = ops::RandomFloats(random, rows_ * c.num_q_heads * c.shape.head_dim, Spread::kWide);
     k_ = ops::RandomFloats(random, rows_ * c.shape.num_kv_heads * c.shape.head_dim, Spread::kWide);
@@ -228,17 +228,18 @@ class RopeInputs {
   std::vector<uint8_t> initial_;
 };
 
+const RopeCase kRopeCases[] = {
+    {{.num_layers = 2, .num_kv_heads = 2, .head_dim = 64, .type = KvType::kF16}, 6, 64},
+    {{.num_layers = 2, .num_kv_heads = 1, .head_dim = 20, .type = KvType::kF16}, 3, 20},
+    {{.num_layers = 2, .num_kv_heads = 3, .head_dim = 80, .block_size = 32, .type = KvType::kF32},
+     3,
+     40},
+    {{.num_layers = 2, .num_kv_heads = 1, .head_dim = 20, .type = KvType::kBF16}, 8, 6},
+    {{.num_layers = 2, .num_kv_heads = 2, .head_dim = 32, .type = KvType::kBF16}, 2, 0},
+};
+
 TEST_P(ElementwiseTest, RopeStoreGivesTheOraclesBitsHoweverItIsCut) {
-  const RopeCase cases[] = {
-      {{.num_layers = 2, .num_kv_heads = 2, .head_dim = 64, .type = KvType::kF16}, 6, 64},
-      {{.num_layers = 2, .num_kv_heads = 1, .head_dim = 20, .type = KvType::kF16}, 3, 20},
-      {{.num_layers = 2, .num_kv_heads = 3, .head_dim = 80, .block_size = 32, .type = KvType::kF32},
-       3,
-       40},
-      {{.num_layers = 2, .num_kv_heads = 1, .head_dim = 20, .type = KvType::kBF16}, 8, 6},
-      {{.num_layers = 2, .num_kv_heads = 2, .head_dim = 32, .type = KvType::kBF16}, 2, 0},
-  };
-  for (const RopeCase& c : cases) {
+  for (const RopeCase& c : kRopeCases) {
     RopeInputs inputs(random_, c);
     const RopeResult expected = inputs.Apply([&](const backend::RopeStoreParams& params) {
       ops::OracleRopeStore(params, {0, inputs.rows()});
@@ -252,6 +253,32 @@ TEST_P(ElementwiseTest, RopeStoreGivesTheOraclesBitsHoweverItIsCut) {
       ASSERT_EQ(ops::FirstDifference(out.q, expected.q), -1);
       ASSERT_EQ(ops::FirstDifference(out.k, expected.k), -1);
       ASSERT_EQ(out.cache, expected.cache) << "head_dim " << c.shape.head_dim;
+    }
+  }
+}
+
+// 1 to 131 rows; where one task becomes two, two three and three four, on every number of threads.
+// The oracle takes the rows one by one.
+TEST_P(ElementwiseTest, RopeStoreGivesTheOraclesBitsForEveryRowCount) {
+  constexpr int64_t kTaskValues = 8192;  // as in cpu_backend.cc
+  for (const RopeCase& c : kRopeCases) {
+    RopeInputs inputs(random_, c);
+    const int64_t values = (c.num_q_heads + 2 * c.shape.num_kv_heads) * c.shape.head_dim;
+    const int64_t each = kTaskValues / values;
+    for (int64_t rows = 1; rows <= inputs.rows(); ++rows) {
+      const RopeResult expected = inputs.Apply([&](const backend::RopeStoreParams& params) {
+        for (int64_t i = 0; i < rows; ++i) ops::OracleRopeStore(params, {i, i + 1});
+      });
+      const bool threshold = (rows + 1) % each <= 2 && rows <= 3 * each + 1;
+      for (int32_t i = 0; i < (threshold ? 4 : 1); ++i) {
+        const int32_t threads = static_cast<int32_t>(1 + (rows + i) % 4);
+        const RopeResult out = inputs.Apply([&](const backend::RopeStoreParams& params) {
+          ASSERT_TRUE(BackendFor(GetParam(), threads).RopeStore(params, {0, rows}).ok());
+        });
+        ASSERT_EQ(ops::FirstDifference(out.q, expected.q), -1) << rows << " rows";
+        ASSERT_EQ(ops::FirstDifference(out.k, expected.k), -1) << rows << " rows";
+        ASSERT_EQ(out.cache, expected.cache) << rows << " rows, head_dim " << c.shape.head_dim;
+      }
     }
   }
 }

@@ -71,8 +71,9 @@ void MatMulCase::CheckRows(ops::Random& random, backend::Backend& backend, Range
   for (int64_t m = 0; m < rows.size() && accumulate; ++m) {
     std::copy_n(residual_.data() + (rows.begin + m) * n_, n_, out.data() + m * stride);
   }
+  const bool whole = random() % 2 == 0;
   for (int64_t begin = 0; begin < n_;) {
-    const int64_t end = begin + 1 + static_cast<int64_t>(random() % (n_ - begin));
+    const int64_t end = whole ? n_ : begin + 1 + static_cast<int64_t>(random() % (n_ - begin));
     ASSERT_TRUE(backend
                     .MatMul({.weight = weight_.get(),
                              .activations = activations_.data() + rows.begin * row_bytes_,
@@ -111,6 +112,23 @@ void CheckEveryRowCount(WeightType type, CpuTier tier) {
     const int32_t threads = static_cast<int32_t>(1 + rows % 4);
     test.Check(random, BackendFor(tier, threads), rows, rows % 2 == 0);
     if (testing::Test::HasFatalFailure()) return;
+  }
+}
+
+// Numbers of features at which a task gets one panel more: panels of eight, eight tasks a thread
+// (cpu_backend.cc), so from 16 panels a thread on.
+void CheckTaskThresholds(WeightType type, CpuTier tier) {
+  ops::Random random(31);
+  const int64_t k = backend::GeometryOf(type).values == 256 ? 256 : 32;
+  for (int32_t threads = 1; threads <= 4; ++threads) {
+    for (const int64_t panels : {16 * threads - 1, 16 * threads, 24 * threads}) {
+      for (const int64_t beside : {-1, 0, 1}) {
+        MatMulCase test(random, type, panels * 8 + beside, k, 3, Spread::kNormal);
+        for (const int64_t rows : {1, 2, 3})
+          test.Check(random, BackendFor(tier, threads), rows, false);
+        if (testing::Test::HasFatalFailure()) return;
+      }
+    }
   }
 }
 

@@ -21,8 +21,9 @@ class MatMulCase {
   // The oracle's result for all rows, [rows_max, N], once for each kind.
   const std::vector<float>& Expected(bool accumulate);
 
-  // Runs the product of the first `rows` rows, its features cut into ranges at random places, and
-  // compares every bit with the oracle; also that nothing beside the result was written.
+  // Runs the product of the first `rows` rows, its features at once or cut into ranges at random
+  // places, and compares every bit with the oracle; also that nothing beside the result was
+  // written.
   void Check(ops::Random& random, backend::Backend& backend, int64_t rows, bool accumulate);
 
   // Rows [first, first + rows) instead.
@@ -43,6 +44,7 @@ class MatMulCase {
 
 // What every matrix product must do, for the types in `types`: see matmul_case.cc.
 void CheckEveryRowCount(backend::WeightType type, backend::CpuTier tier);
+void CheckTaskThresholds(backend::WeightType type, backend::CpuTier tier);
 void CheckShapes(backend::WeightType type, backend::CpuTier tier, const std::vector<int64_t>& ks);
 
 }  // namespace llmrt::cpu

@@ -19,9 +19,14 @@ TEST_P(MatMulFloatTest, EveryRowCountGivesTheOraclesBits) {
   CheckEveryRowCount(std::get<0>(GetParam()), std::get<1>(GetParam()));
 }
 
+TEST_P(MatMulFloatTest, EveryCutIntoTasksGivesTheOraclesBits) {
+  CheckTaskThresholds(std::get<0>(GetParam()), std::get<1>(GetParam()));
+}
+
 TEST_P(MatMulFloatTest, ShapesAroundChunksAndPanelsGiveTheOraclesBits) {
   const auto [type, tier] = GetParam();
-  CheckShapes(type, tier, {20, 32, 172, 480, 512, 513, 1056});
+  // Rows are padded to whole lanes: K % 16 from 1 to 8 and above, below one chunk and beyond it.
+  CheckShapes(type, tier, {1, 8, 17, 20, 24, 32, 172, 480, 512, 513, 520, 521, 1056});
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, MatMulFloatTest,

@@ -19,6 +19,10 @@ TEST_P(MatMulInt8Test, EveryRowCountGivesTheOraclesBits) {
   CheckEveryRowCount(std::get<0>(GetParam()), std::get<1>(GetParam()));
 }
 
+TEST_P(MatMulInt8Test, EveryCutIntoTasksGivesTheOraclesBits) {
+  CheckTaskThresholds(std::get<0>(GetParam()), std::get<1>(GetParam()));
+}
+
 TEST_P(MatMulInt8Test, ShapesAroundChunksAndPanelsGiveTheOraclesBits) {
   const auto [type, tier] = GetParam();
   if (backend::GeometryOf(type).values == 256) {
