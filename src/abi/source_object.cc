@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/host_fp_mode.h"
 #include "text/utf8.h"
 
 namespace llmrt::abi {
@@ -64,6 +65,7 @@ class CallbackBytes final : public formats::ByteSource {
   // Exceptions that a host's reader throws end here and count as a read error.
   int32_t Call(int64_t offset, void* buffer, int64_t length) {
     const std::lock_guard lock(one_call_);
+    const engine::ScopedHostFpMode host;
     try {
       return read_at_(user_, offset, buffer, length);
     } catch (...) {

@@ -11,8 +11,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/host_fp_mode.h"
 #include "llmrt.h"
-#include "numerics/fp_mode.h"
 
 namespace llmrt::abi {
 
@@ -46,7 +46,7 @@ llmrt_status Report(llmrt_status status, std::string_view message);
 // put back at the end: a host that unmasked exceptions would otherwise die of our arithmetic.
 template <typename Body>
 llmrt_status Enter(Body&& body) {
-  const numerics::ScopedFpMode fp_mode;
+  const engine::ScopedEntryFpMode fp_mode;
   ClearMessage();
   try {
     return Report(std::forward<Body>(body)());
@@ -60,7 +60,7 @@ llmrt_status Enter(Body&& body) {
 // The same for releases: they tell nothing and leave the message alone.
 template <typename Body>
 void EnterRelease(Body&& body) {
-  const numerics::ScopedFpMode fp_mode;
+  const engine::ScopedEntryFpMode fp_mode;
   try {
     std::forward<Body>(body)();
   } catch (...) {

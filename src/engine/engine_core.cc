@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "memory/counted_heap.h"
+#include "numerics/fp_mode.h"
 
 namespace llmrt::engine {
 namespace {
@@ -115,6 +116,8 @@ void EngineCore::Close() {
 }
 
 void EngineCore::ThreadMain() {
+  // A thread inherits the mode of the one that made it, which may be a host's.
+  const numerics::ScopedFpMode fp_mode;
   Load();
   if (!options_.pumped) RunLoop();
 }

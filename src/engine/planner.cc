@@ -55,6 +55,11 @@ absl::StatusOr<LoadPlan> MakeLoadPlan(const formats::ModelFile& file, const Engi
   if (!context.ok()) return context.status();
   absl::StatusOr<int64_t> weights = model::CheckTensors(file, plan.config, backend);
   if (!weights.ok()) return weights.status();
+  absl::StatusOr<std::vector<float>> divisors = model::ReadRopeDivisors(file);
+  if (!divisors.ok()) return divisors.status();
+  plan.config.rope.freq_divisors = *std::move(divisors);
+  absl::Status rope = model::CheckRope(plan.config, *context);
+  if (!rope.ok()) return rope;
 
   plan.limits.rows = std::min<int64_t>(options.step_tokens, *context);
   plan.limits.rows = std::max<int64_t>(plan.limits.rows, options.sessions);

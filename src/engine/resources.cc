@@ -1,13 +1,19 @@
 #include "engine/resources.h"
 
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "engine/build_name.h"
+#include "engine/host_fp_mode.h"
 #include "engine/select_backend.h"
 
 namespace llmrt::engine {
 namespace {
+
+// The model's bound and the sampler's are one: what loads can be sampled from.
+static_assert(model::kVocabSizeMax == sampling::kMaxVocabSize);
 
 std::string_view NumericModeName(backend::NumericMode mode) {
   switch (mode) {
@@ -21,13 +27,29 @@ std::string_view NumericModeName(backend::NumericMode mode) {
   return "";
 }
 
+// The classes of all products, each once, by name: a file may mix weight types.
+std::string ClassNames(const Resources& resources) {
+  std::set<std::string_view> names;
+  const auto add = [&](const backend::Matrix& matrix) {
+    names.insert(resources.backend->ClassFor(matrix.type()).name);
+  };
+  add(resources.weights.head());
+  for (const model::LlamaLayer& layer : resources.weights.layers) {
+    for (const auto* matrix : {&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate,
+                               &layer.up, &layer.down}) {
+      add(**matrix);
+    }
+  }
+  return absl::StrJoin(names, "+");
+}
+
 // Names everything that the bits of a token depend on besides the tokens before it, the sampling
 // options and the seed. Thread count, batch and load are left out on purpose: they change nothing.
 std::string Fingerprint(const Resources& resources, const EngineOptions& options) {
   const model::LlamaWeights& weights = resources.weights;
   return absl::StrCat("build=", BuildName(), ";device=", resources.backend->DeviceClass(),
                       ";numerics=", NumericModeName(options.numerics),
-                      ";class=", resources.backend->ClassFor(weights.layers[0].query->type()).name,
+                      ";class=", ClassNames(resources),
                       ";model=", resources.model->file().header_hash(), "-",
                       absl::Hex(weights.content_hash, absl::kZeroPad16),
                       ";kv=", backend::KvTypeName(resources.plan.kv_shape.type),
@@ -77,8 +99,9 @@ absl::StatusOr<std::unique_ptr<Resources>> LoadResources(ModelSource& source,
   absl::StatusOr<std::shared_ptr<const Model>> model = Model::Open(source, options.use_mmap);
   if (!model.ok()) return model.status();
   resources->model = *std::move(model);
-  resources->memory =
-      std::make_unique<memory::LargeMemory>(options.memory_budget_bytes, options.memory_hooks);
+  resources->host_hooks = options.memory_hooks;
+  resources->memory = std::make_unique<memory::LargeMemory>(options.memory_budget_bytes,
+                                                            InHostFpMode(resources->host_hooks));
   absl::StatusOr<std::unique_ptr<backend::Backend>> backend =
       SelectBackend(options, *resources->memory);
   if (!backend.ok()) return backend.status();
@@ -89,9 +112,6 @@ absl::StatusOr<std::unique_ptr<Resources>> LoadResources(ModelSource& source,
   resources->plan = *std::move(plan);
   absl::Status status = CheckVocabulary(*resources->model, resources->plan.config);
   if (!status.ok()) return status;
-  absl::StatusOr<std::vector<float>> divisors = model::ReadRopeDivisors(resources->model->file());
-  if (!divisors.ok()) return divisors.status();
-  resources->plan.config.rope.freq_divisors = *std::move(divisors);
   if (!progress(0)) return absl::CancelledError("the load was cancelled");
   status = Allocate(*resources, progress);
   if (!status.ok()) return status;

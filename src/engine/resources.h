@@ -27,6 +27,7 @@ struct Resources {
   Resources& operator=(const Resources&) = delete;
 
   std::shared_ptr<const Model> model;
+  memory::HostHooks host_hooks;  // that `memory` calls
   std::unique_ptr<memory::LargeMemory> memory;
   std::unique_ptr<backend::Backend> backend;
   LoadPlan plan;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "numerics/fp_mode.h"
 #include "numerics/rope_table.h"
 
 namespace llmrt::model {
@@ -14,7 +15,9 @@ using backend::ActivationFormat;
 using backend::Matrix;
 using backend::Range;
 
-// Output features of a matrix product are cut on this boundary: kernels work on panels of 16 rows.
+// Output features of a matrix product are cut on this boundary: a multiple of every backend's panel
+// (the CPU packs 8 features side by side, portable kernels take 16), so that no panel is worked
+// twice.
 constexpr int64_t kFeatureStep = 16;
 
 // Rope tables are built and uploaded in pieces of this many positions.
@@ -64,6 +67,8 @@ absl::StatusOr<std::unique_ptr<ForwardPass>> ForwardPass::Create(const LlamaConf
                                                                  backend::Backend& backend,
                                                                  backend::KvCache& cache,
                                                                  const StepLimits& limits) {
+  // The rope table is arithmetic of this thread, whose mode may be the host's.
+  const numerics::ScopedFpMode fp_mode;
   std::unique_ptr<ForwardPass> pass(new ForwardPass(config, weights, backend, cache, limits));
   absl::Status status = pass->Allocate();
   if (!status.ok()) return status;
@@ -106,6 +111,22 @@ absl::Status ForwardPass::Allocate() {
   return absl::OkStatus();
 }
 
+absl::Status ForwardPass::CheckRows(const backend::Batch& batch,
+                                    absl::Span<const int32_t> logit_rows) const {
+  for (const int32_t position : batch.positions) {
+    // Behind the last position ends the rope table.
+    if (position >= 0 && position < limits_.context_length) continue;
+    return absl::InternalError(absl::StrCat("a row at position ", position, "; the context has ",
+                                            limits_.context_length, " positions"));
+  }
+  for (const int32_t row : logit_rows) {
+    if (row >= 0 && row < batch.num_rows()) continue;
+    return absl::InternalError(
+        absl::StrCat("logits of row ", row, "; the step has ", batch.num_rows(), " rows"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ForwardPass::Begin(const backend::Batch& batch, absl::Span<const int32_t> logit_rows) {
   if (batch.num_rows() < 1 || batch.num_rows() > limits_.rows ||
       static_cast<int64_t>(logit_rows.size()) > limits_.logit_rows) {
@@ -113,7 +134,8 @@ absl::Status ForwardPass::Begin(const backend::Batch& batch, absl::Span<const in
                                             logit_rows.size(), " logit rows; the limits are ",
                                             limits_.rows, " and ", limits_.logit_rows));
   }
-  absl::Status status = backend_.BeginStep(batch);
+  absl::Status status = CheckRows(batch, logit_rows);
+  if (status.ok()) status = backend_.BeginStep(batch);
   if (!status.ok()) return status;
   batch_ = &batch;
   logit_rows_ = logit_rows;
@@ -123,6 +145,7 @@ absl::Status ForwardPass::Begin(const backend::Batch& batch, absl::Span<const in
 }
 
 absl::StatusOr<bool> ForwardPass::Advance(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
+  const numerics::ScopedFpMode fp_mode;
   while (cursor_.op != Op::kDone) {
     const int64_t units = Units(cursor_.op);
     int64_t count = std::max<int64_t>(1, slice_cost / std::max<int64_t>(1, UnitCost(cursor_.op)));

@@ -67,7 +67,8 @@ class ForwardPass {
                                                              const StepLimits& limits);
 
   // Starts a step, within the limits; `logit_rows` are rows of the batch, ascending. Both stay the
-  // caller's and must stay valid until the step is done or abandoned.
+  // caller's and must stay valid until the step is done or abandoned. INTERNAL where rows,
+  // positions or logit rows leave the limits: nothing was started.
   absl::Status Begin(const backend::Batch& batch, absl::Span<const int32_t> logit_rows);
 
   // Runs slices of about `slice_cost` (multiply-adds, or bytes of weights halved, whichever is
@@ -86,6 +87,7 @@ class ForwardPass {
   ForwardPass(const LlamaConfig& config, const LlamaWeights& weights, backend::Backend& backend,
               backend::KvCache& cache, const StepLimits& limits);
   absl::Status Allocate();
+  absl::Status CheckRows(const backend::Batch& batch, absl::Span<const int32_t> logit_rows) const;
   int64_t Units(Op op) const;
   int64_t UnitCost(Op op) const;
   int64_t MatMulUnitCost(const backend::Matrix& matrix, int64_t rows) const;

@@ -1,10 +1,12 @@
 #include "model/llama_config.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "numerics/fp_mode.h"
 
 namespace llmrt::model {
 namespace {
@@ -16,9 +18,16 @@ using formats::TensorInfo;
 constexpr int64_t kMaxLayers = 1024;
 constexpr int64_t kMaxDim = 1 << 20;
 constexpr int64_t kMaxHeads = 1 << 14;
-constexpr int64_t kMaxHeadDim = 1024;  // the attention kernels' scratch
-constexpr int64_t kMaxVocab = 1 << 24;
-constexpr int64_t kMaxContext = 1 << 24;  // rope angles are exact up to here
+constexpr int64_t kMaxHeadDim = 512;  // attention kernels keep a head's row on the stack
+constexpr int64_t kMaxContext = 1 << 24;
+
+// Radians up to which the rope table's sine and cosine reduce their argument; beyond it they give
+// NaN.
+constexpr double kMaxRopeAngle = 1 << 24;
+
+// The smallest normal float32, 2^-126. Below it an all-zero row, of an unused token's embedding for
+// one, would be divided by a zero: denormals count as zero here.
+constexpr double kMinNormEpsilon = 0x1p-126;
 
 // Reads whole numbers of a file and remembers the first failure, so that a dozen keys read as a
 // list.
@@ -153,24 +162,41 @@ absl::StatusOr<LlamaConfig> ReadLlamaConfig(const ModelFile& file) {
     return absl::DataLossError(
         "the file has no tensor token_embd.weight; it holds no weights to run");
   }
+  const numerics::ScopedFpMode fp_mode;  // epsilon is rounded to float32
   LlamaConfig config;
   KeyReader reader(file);
   config.num_layers = static_cast<int32_t>(reader.Positive("llama.block_count", 0, kMaxLayers));
   config.dim = static_cast<int32_t>(reader.Positive("llama.embedding_length", 0, kMaxDim));
   config.ffn_dim = static_cast<int32_t>(reader.Positive("llama.feed_forward_length", 0, kMaxDim));
   config.context_length = reader.Positive("llama.context_length", 0, kMaxContext);
-  config.norm_epsilon =
-      static_cast<float>(reader.Real("llama.attention.layer_norm_rms_epsilon", 1e-5, 0.0, 1.0));
+  config.norm_epsilon = static_cast<float>(
+      reader.Real("llama.attention.layer_norm_rms_epsilon", 1e-5, kMinNormEpsilon, 1.0));
   absl::Status status = ReadHeads(reader, config);
   if (status.ok()) status = ReadRope(reader, file, config);
   if (!status.ok()) return status;
-  if (embedding->num_dims != 2 || embedding->rows() < 1 || embedding->rows() > kMaxVocab) {
+  if (embedding->num_dims != 2 || embedding->rows() < 1 || embedding->rows() > kVocabSizeMax) {
     return absl::DataLossError(absl::StrCat("token_embd.weight has ", embedding->rows(),
-                                            " rows; the vocabulary must be 1 to ", kMaxVocab));
+                                            " rows; the vocabulary must be 1 to ", kVocabSizeMax));
   }
   config.vocab_size = static_cast<int32_t>(embedding->rows());
   config.tied_embeddings = file.FindTensor("output.weight") == nullptr;
   return config;
+}
+
+absl::Status CheckRope(const LlamaConfig& config, int64_t context_length) {
+  const numerics::ScopedFpMode fp_mode;
+  if (const char* wrong = numerics::CheckRopeParams(config.rope)) {
+    return absl::DataLossError(absl::StrCat("rope: ", wrong));
+  }
+  const std::vector<double> frequencies = numerics::RopeFrequencies(config.rope);
+  const double fastest = *std::max_element(frequencies.begin(), frequencies.end());
+  const double angle = fastest * static_cast<double>(context_length);
+  if (angle <= kMaxRopeAngle) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      "rope turns ", fastest, " radians a position, ", angle, " in a context of ", context_length,
+      "; the limit is ", static_cast<int64_t>(kMaxRopeAngle), "; correct ",
+      config.rope.freq_divisors.empty() ? "the rope scaling factor" : "rope_freqs.weight",
+      " or choose a shorter context_length"));
 }
 
 }  // namespace llmrt::model

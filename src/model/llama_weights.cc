@@ -1,11 +1,13 @@
 #include "model/llama_weights.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "model/content_hash.h"
+#include "numerics/fp_mode.h"
 #include "quant/dequantize.h"
 
 namespace llmrt::model {
@@ -61,11 +63,10 @@ absl::StatusOr<const TensorInfo*> Find(const ModelFile& file, std::string_view n
   return tensor;
 }
 
-// A vector of `count` values in any type, as float32.
-absl::Status ReadVector(const ModelFile& file, const TensorInfo& tensor, absl::Span<float> out) {
-  std::vector<uint8_t> bytes(static_cast<size_t>(tensor.bytes));
-  absl::Status status = file.ReadTensor(tensor, 0, absl::MakeSpan(bytes));
-  if (!status.ok()) return status;
+// A vector in any type, as float32. The caller's thread may round as its host likes.
+absl::Status DequantizeVector(const TensorInfo& tensor, absl::Span<const uint8_t> bytes,
+                              absl::Span<float> out) {
+  const numerics::ScopedFpMode fp_mode;
   return quant::DequantizeRow(tensor.type, bytes, out);
 }
 
@@ -131,7 +132,7 @@ class WeightReader {
       piece_.resize(static_cast<size_t>(count * row_bytes));
       absl::Status status = file_.ReadTensor(**tensor, row * row_bytes, absl::MakeSpan(piece_));
       if (status.ok()) status = backend_.WriteRows(**matrix, row, piece_);
-      if (status.ok()) status = Report();
+      if (status.ok()) status = ReportPiece();
       if (!status.ok()) return status;
     }
     return matrix;
@@ -144,21 +145,38 @@ class WeightReader {
     absl::Status status = file_.ReadTensor(**tensor, 0, absl::MakeSpan(piece_));
     if (!status.ok()) return status;
     std::vector<float> values(static_cast<size_t>(dim));
-    status = quant::DequantizeRow((*tensor)->type, piece_, absl::MakeSpan(values));
+    status = DequantizeVector(**tensor, piece_, absl::MakeSpan(values));
     if (!status.ok()) return status;
     const int64_t bytes = int64_t{dim} * 4;
     status = backend_.Upload(
         norms, index * bytes,
         {reinterpret_cast<const uint8_t*>(values.data()), static_cast<size_t>(bytes)});
-    return status.ok() ? Report() : status;
+    return status.ok() ? ReportPiece() : status;
+  }
+
+  // The divisors were read for the configuration, before anything was allocated: what is hashed is
+  // what the frequencies are divided by.
+  absl::Status AddRopeDivisors(absl::Span<const float> divisors) {
+    const TensorInfo* tensor = file_.FindTensor(kRopeDivisors);
+    if (tensor == nullptr) return absl::OkStatus();
+    if (static_cast<int64_t>(divisors.size()) != tensor->cols()) {
+      return absl::InternalError(absl::StrCat("the configuration has ", divisors.size(), " of ",
+                                              tensor->cols(), " rope divisors; read them first"));
+    }
+    hash_.Add({reinterpret_cast<const uint8_t*>(divisors.data()), divisors.size() * sizeof(float)});
+    return Report(tensor->bytes);
   }
 
   uint64_t hash() const { return hash_.Value(); }
 
  private:
-  absl::Status Report() {
+  absl::Status ReportPiece() {
     hash_.Add(piece_);
-    done_ += static_cast<int64_t>(piece_.size());
+    return Report(static_cast<int64_t>(piece_.size()));
+  }
+
+  absl::Status Report(int64_t bytes) {
+    done_ += bytes;
     if (progress_ && !progress_(done_)) return absl::CancelledError("the load was cancelled");
     return absl::OkStatus();
   }
@@ -195,6 +213,8 @@ absl::Status LoadLayer(const LlamaConfig& config, int32_t index, WeightReader& r
 
 absl::StatusOr<int64_t> CheckTensors(const ModelFile& file, const LlamaConfig& config,
                                      const Backend& backend) {
+  absl::Status types = file.CheckTypes();
+  if (!types.ok()) return types;
   TensorCensus census(file, backend);
   census.AddMatrix(kEmbedding, config.vocab_size, config.dim);
   if (!config.tied_embeddings) census.AddMatrix(kOutput, config.vocab_size, config.dim);
@@ -246,6 +266,8 @@ absl::StatusOr<LlamaWeights> LoadWeights(const ModelFile& file, const LlamaConfi
     if (!output.ok()) return output.status();
     weights.output = *std::move(output);
   }
+  status = reader.AddRopeDivisors(config.rope.freq_divisors);
+  if (!status.ok()) return status;
   weights.content_hash = reader.hash();
   return weights;
 }
@@ -255,12 +277,16 @@ absl::StatusOr<std::vector<float>> ReadRopeDivisors(const ModelFile& file) {
   const TensorInfo* tensor = file.FindTensor(kRopeDivisors);
   if (tensor == nullptr) return divisors;
   divisors.resize(static_cast<size_t>(tensor->cols()));
-  absl::Status status = ReadVector(file, *tensor, absl::MakeSpan(divisors));
+  std::vector<uint8_t> bytes(static_cast<size_t>(tensor->bytes));
+  absl::Status status = file.ReadTensor(*tensor, 0, absl::MakeSpan(bytes));
+  if (status.ok()) status = DequantizeVector(*tensor, bytes, absl::MakeSpan(divisors));
   if (!status.ok()) return status;
   for (const float divisor : divisors) {
-    if (!(divisor > 0)) {
-      return absl::DataLossError(
-          absl::StrCat(kRopeDivisors, " holds ", divisor, "; every divisor must be above 0"));
+    // Written so that NaN fails, too.
+    if (!(divisor > 0 && divisor < std::numeric_limits<float>::infinity())) {
+      return absl::DataLossError(absl::StrCat(kRopeDivisors, " holds ", divisor,
+                                              "; every divisor must be above 0 and finite; convert "
+                                              "the model again"));
     }
   }
   return divisors;

@@ -33,7 +33,7 @@ struct LlamaWeights {
   // Norm weights, float32 [2 * num_layers + 1][dim]: attention and feed-forward of each layer, then
   // the final one.
   std::unique_ptr<backend::Buffer> norms;
-  uint64_t content_hash = 0;  // of all tensor bytes, in the order they were read
+  uint64_t content_hash = 0;  // of all tensors, in the order they were read, and the rope divisors
 
   const backend::Matrix& head() const { return output ? *output : *embedding; }
   const float* norm(int32_t index, int32_t dim) const {
@@ -52,11 +52,13 @@ using LoadProgress = std::function<bool(int64_t bytes_done)>;
 // Bytes that LoadWeights will read: the progress' whole.
 int64_t BytesToRead(const formats::ModelFile& file);
 
-// After CheckTensors. Allocates and fills.
+// After CheckTensors, with the rope divisors in `config` where the file has them. Allocates and
+// fills.
 absl::StatusOr<LlamaWeights> LoadWeights(const formats::ModelFile& file, const LlamaConfig& config,
                                          backend::Backend& backend, const LoadProgress& progress);
 
 // The divisors of rope frequencies, which some files carry as a tensor; empty where there is none.
+// DATA_LOSS where one is not positive and finite.
 absl::StatusOr<std::vector<float>> ReadRopeDivisors(const formats::ModelFile& file);
 
 }  // namespace llmrt::model

@@ -63,6 +63,36 @@ TEST_F(ResourcesTest, FingerprintNamesWhatTheBitsDependOnAndNothingElse) {
   EXPECT_NE(Load({}, {.seed = 2}).value()->fingerprint, first);
 }
 
+TEST_F(ResourcesTest, FingerprintTellsRopeDivisorsApart) {
+  llmrt::testing::RandomModelSpec spec;
+  spec.rope_divisors = {1, 1, 1, 1, 2, 2, 4, 8};
+  const std::string first = Load({}, spec).value()->fingerprint;
+  EXPECT_EQ(Load({}, spec).value()->fingerprint, first);
+  spec.rope_divisors[7] = 16;
+  EXPECT_NE(Load({}, spec).value()->fingerprint, first);
+}
+
+TEST_F(ResourcesTest, FingerprintNamesEveryClassOfAMixedFileOnce) {
+  llmrt::testing::RandomModelSpec spec;
+  spec.type = backend::WeightType::kQ8_0;
+  EXPECT_NE(Load({}, spec).value()->fingerprint.find(";class=int8-blocks-32;"), std::string::npos);
+  spec.types = {{"blk.1.ffn_down.weight", backend::WeightType::kF32},
+                {"blk.0.attn_v.weight", backend::WeightType::kBF16}};
+  const std::string mixed = Load({}, spec).value()->fingerprint;
+  EXPECT_NE(mixed.find(";class=bfloat16-pairs+float32-lanes-16+int8-blocks-32;"), std::string::npos)
+      << mixed;
+}
+
+TEST_F(ResourcesTest, AnglesThatTheContextDoesNotAllowAreRefused) {
+  llmrt::testing::RandomModelSpec spec;
+  spec.rope_divisors = {1e-9f, 1, 1, 1, 1, 1, 1, 1};
+  const auto refused = Load({}, spec);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_NE(refused.status().message().find("rope_freqs.weight"), std::string_view::npos);
+  spec.rope_divisors[0] = 5e-5f;  // 640 positions turn 1.28e7 radians
+  EXPECT_TRUE(Load({}, spec).ok());
+}
+
 TEST_F(ResourcesTest, ProgressCanEndTheLoad) {
   const auto resources = LoadResources(*llmrt::testing::RandomSource(), {}, log_,
                                        [](float fraction) { return fraction < 0.5f; });

@@ -176,6 +176,40 @@ TEST(ForwardPassTest, AStepBeyondItsLimitsIsRefused) {
   EXPECT_THROW(runner.Run(RandomTokens(5, 300, 8), 5), std::runtime_error);
 }
 
+class BeginTest : public ::testing::Test {
+ protected:
+  absl::Status Begin(int32_t position, std::vector<int32_t> logit_rows) {
+    batch_.positions = positions_ = {position};
+    logit_rows_ = std::move(logit_rows);
+    return runner_.pass().Begin(batch_, logit_rows_);
+  }
+
+  std::unique_ptr<formats::ModelFile> file_ = testing::OpenRandomModel({});
+  StepRunner runner_{*file_, {}};
+  std::vector<int32_t> positions_, logit_rows_;
+  const std::vector<int32_t> tokens_ = {5}, sequences_ = {0};
+  const std::vector<int32_t> blocks_ = std::vector<int32_t>(40);
+  const std::vector<absl::Span<const int32_t>> tables_ = {blocks_};
+  backend::Batch batch_{
+      .tokens = tokens_, .positions = positions_, .sequences = sequences_, .block_tables = tables_};
+};
+
+TEST_F(BeginTest, PositionsEndWithTheContext) {
+  EXPECT_TRUE(Begin(639, {0}).ok());
+  for (const int32_t position : {640, -1, INT32_MAX}) {
+    const absl::Status status = Begin(position, {0});
+    EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << position;
+    EXPECT_NE(status.message().find(std::to_string(position)), std::string_view::npos) << status;
+  }
+}
+
+TEST_F(BeginTest, LogitRowsAreRowsOfTheStep) {
+  EXPECT_TRUE(Begin(0, {}).ok());
+  for (const int32_t row : {1, -1, INT32_MAX}) {
+    EXPECT_EQ(Begin(0, {row}).code(), absl::StatusCode::kInternal) << row;
+  }
+}
+
 TEST(ForwardPassTest, AnAbandonedStepLeavesTheNextOneUntouched) {
   const auto file = testing::OpenRandomModel({});
   const std::vector<int32_t> tokens = RandomTokens(20, 300, 9);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cfenv>
+#include <cmath>
 #include <functional>
 #include <string>
 #include <vector>
@@ -150,6 +152,77 @@ TEST(LlamaConfigTest, AVocabularyOnlyFileSaysThatItHasNoWeights) {
   auto file = formats::OpenModelFile(formats::CopyMemory(sink.bytes()), nullptr);
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(ReadLlamaConfig(**file).status().code(), absl::StatusCode::kDataLoss);
+}
+
+// Sine and cosine reduce arguments up to 2^24; beyond they give NaN.
+TEST(LlamaConfigTest, AnglesBeyondTheRangeOfSineAndCosineAreRefused) {
+  const auto slow = Read([](auto& writer) {
+    AddValid(writer);
+    writer.AddString("llama.rope.scaling.type", "linear");
+    writer.AddFloat32("llama.rope.scaling.factor", 0.001f);
+  });
+  ASSERT_TRUE(slow.ok()) << slow.status();  // the frequency is 1000
+  EXPECT_TRUE(CheckRope(*slow, 16700).ok());
+  const absl::Status status = CheckRope(*slow, 16800);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  for (const char* part : {"16800", "16777216", "scaling factor", "context_length"}) {
+    EXPECT_NE(status.message().find(part), std::string_view::npos) << status;
+  }
+}
+
+TEST(LlamaConfigTest, RopeIsCheckedWithItsDivisors) {
+  LlamaConfig config = Read([](auto& writer) { AddValid(writer); }).value();
+  config.rope.freq_divisors = {1e-9f, 1};
+  const absl::Status status = CheckRope(config, 128);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_NE(status.message().find("rope_freqs.weight"), std::string_view::npos) << status;
+  config.rope.freq_divisors = {1};  // one for two pairs
+  EXPECT_EQ(CheckRope(config, 128).code(), absl::StatusCode::kDataLoss);
+  config.rope.freq_divisors = {1e-40f, 1};  // a denormal counts as zero
+  EXPECT_EQ(CheckRope(config, 128).code(), absl::StatusCode::kDataLoss);
+  config.rope.freq_divisors = {0.5f, 3};
+  EXPECT_TRUE(CheckRope(config, 1 << 23).ok());
+}
+
+// With an epsilon that counts as zero an all-zero row is 0 / 0.
+TEST(LlamaConfigTest, EpsilonMustBeANormalNumber) {
+  const auto with = [](float epsilon) {
+    return Read([&](auto& writer) {
+      AddValid(writer);
+      writer.AddFloat32("llama.attention.layer_norm_rms_epsilon", epsilon);
+    });
+  };
+  for (const float bad : {0.0f, -1e-5f, 1e-39f, 2.0f, NAN}) {
+    const auto config = with(bad);
+    EXPECT_EQ(config.status().code(), absl::StatusCode::kDataLoss) << bad;
+    EXPECT_NE(config.status().message().find("layer_norm_rms_epsilon"), std::string_view::npos);
+  }
+  EXPECT_TRUE(with(0x1p-126f).ok());
+}
+
+TEST(LlamaConfigTest, HeadsAreAtMost512Wide) {
+  const auto with = [](uint32_t head_dim) {
+    return Read([&](auto& writer) {
+      AddValid(writer);
+      writer.AddUint32("llama.attention.key_length", head_dim);
+      writer.AddUint32("llama.attention.value_length", head_dim);
+    });
+  };
+  EXPECT_TRUE(with(512).ok());
+  EXPECT_EQ(with(514).status().code(), absl::StatusCode::kDataLoss);
+}
+
+// A host may round as it likes: 1e-5, the default, is no float32 and has to be rounded.
+TEST(LlamaConfigTest, TheHostsRoundingChangesNothing) {
+  const float expected = Read([](auto& writer) { AddValid(writer); })->norm_epsilon;
+  for (const int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+    ASSERT_EQ(std::fesetround(mode), 0);
+    const auto config = Read([](auto& writer) { AddValid(writer); });
+    EXPECT_EQ(std::fegetround(), mode);
+    std::fesetround(FE_TONEAREST);
+    ASSERT_TRUE(config.ok());
+    EXPECT_EQ(config->norm_epsilon, expected);
+  }
 }
 
 TEST(LlamaConfigTest, LayerTensorNamesFollowTheFormat) {

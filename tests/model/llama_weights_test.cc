@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -116,8 +117,55 @@ TEST_F(LlamaWeightsTest, ContentHashTellsModelsApart) {
   EXPECT_NE(hash(), first);
 }
 
+// A head has 16 dimensions: 8 pairs.
+RandomModelSpec WithDivisors(float last) {
+  RandomModelSpec spec;
+  spec.rope_divisors = {1, 1, 1, 1, 2, 2, 4, last};
+  return spec;
+}
+
+LlamaConfig WholeConfig(const formats::ModelFile& file) {
+  LlamaConfig config = ReadLlamaConfig(file).value();
+  config.rope.freq_divisors = ReadRopeDivisors(file).value();
+  return config;
+}
+
+TEST_F(LlamaWeightsTest, ContentHashTellsRopeDivisorsApart) {
+  const auto hash = [&](float last) {
+    const auto file = OpenRandomModel(WithDivisors(last));
+    return LoadWeights(*file, WholeConfig(*file), *backend_, nullptr)->content_hash;
+  };
+  EXPECT_EQ(hash(8), hash(8));
+  EXPECT_NE(hash(8), hash(16));
+}
+
+TEST_F(LlamaWeightsTest, ProgressCountsTheRopeDivisors) {
+  const auto file = OpenRandomModel(WithDivisors(8));
+  int64_t last = 0;
+  ASSERT_TRUE(LoadWeights(*file, WholeConfig(*file), *backend_, [&](int64_t done) {
+                last = done;
+                return true;
+              }).ok());
+  EXPECT_EQ(last, BytesToRead(*file));
+}
+
+TEST_F(LlamaWeightsTest, LoadingWithoutTheFilesRopeDivisorsIsAnError) {
+  const auto file = OpenRandomModel(WithDivisors(8));
+  const auto weights = LoadWeights(*file, ReadLlamaConfig(*file).value(), *backend_, nullptr);
+  EXPECT_EQ(weights.status().code(), absl::StatusCode::kInternal);
+}
+
 TEST_F(LlamaWeightsTest, AModelWithoutRopeDivisorsHasNone) {
   EXPECT_TRUE(ReadRopeDivisors(*OpenRandomModel({}))->empty());
+}
+
+TEST_F(LlamaWeightsTest, RopeDivisorsMustBePositiveAndFinite) {
+  for (const float bad : {0.0f, -1.0f, INFINITY, -INFINITY, NAN}) {
+    const auto divisors = ReadRopeDivisors(*OpenRandomModel(WithDivisors(bad)));
+    EXPECT_EQ(divisors.status().code(), absl::StatusCode::kDataLoss) << bad;
+    EXPECT_NE(divisors.status().message().find("rope_freqs.weight holds"), std::string_view::npos);
+  }
+  EXPECT_TRUE(ReadRopeDivisors(*OpenRandomModel(WithDivisors(1e30f))).ok());
 }
 
 }  // namespace

@@ -45,27 +45,32 @@ class TensorMaker {
   // Weights of variance 1 / cols keep activations near 1 through every layer.
   void Matrix(const std::string& name, int64_t rows, int64_t cols) {
     std::normal_distribution<float> normal(0, 1 / std::sqrt(static_cast<float>(cols)));
-    const int64_t row_bytes = *backend::RowBytes(spec_.type, cols);
+    const auto found = spec_.types.find(name);
+    const WeightType type = found != spec_.types.end() ? found->second : spec_.type;
+    const int64_t row_bytes = *backend::RowBytes(type, cols);
     std::vector<uint8_t> bytes(static_cast<size_t>(rows * row_bytes));
     std::vector<float> row(static_cast<size_t>(cols));
     for (int64_t r = 0; r < rows; ++r) {
       for (float& value : row) value = normal(random_);
-      Check(quant::QuantizeRow(spec_.type, row,
+      Check(quant::QuantizeRow(type, row,
                                absl::MakeSpan(bytes).subspan(static_cast<size_t>(r * row_bytes),
                                                              static_cast<size_t>(row_bytes))));
     }
     if (name == spec_.left_out) return;
-    Check(writer_.AddTensor(name, spec_.type, {cols, rows}, std::move(bytes)));
+    Check(writer_.AddTensor(name, type, {cols, rows}, std::move(bytes)));
   }
 
   void Vector(const std::string& name, int64_t count) {
     std::uniform_real_distribution<float> uniform(0.5f, 1.5f);
     std::vector<float> values(static_cast<size_t>(count));
     for (float& value : values) value = uniform(random_);
-    if (name == spec_.left_out) return;
+    if (name != spec_.left_out) Values(name, values);
+  }
+
+  void Values(const std::string& name, const std::vector<float>& values) {
     const auto* first = reinterpret_cast<const uint8_t*>(values.data());
-    Check(writer_.AddTensor(name, WeightType::kF32, {count},
-                            std::vector<uint8_t>(first, first + 4 * count)));
+    Check(writer_.AddTensor(name, WeightType::kF32, {static_cast<int64_t>(values.size())},
+                            std::vector<uint8_t>(first, first + 4 * values.size())));
   }
 
  private:
@@ -96,6 +101,7 @@ void AddTensors(const RandomModelSpec& spec, TensorMaker& make) {
   make.Vector("output_norm.weight", spec.dim);
   if (!spec.tied) make.Matrix("output.weight", spec.vocab_size, spec.dim);
   if (!spec.extra.empty()) make.Vector(spec.extra, spec.dim);
+  if (!spec.rope_divisors.empty()) make.Values("rope_freqs.weight", spec.rope_divisors);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,9 @@ struct RandomModelSpec {
   uint32_t seed = 1;
   std::string left_out;  // a tensor that is not written
   std::string extra;     // a tensor too many
+  // Types of single matrices, by name, where they differ from `type`.
+  std::map<std::string, backend::WeightType> types;
+  std::vector<float> rope_divisors;  // rope_freqs.weight; empty: the file has none
 };
 
 // The file's bytes.

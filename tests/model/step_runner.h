@@ -46,6 +46,7 @@ class StepRunner {
   // zeroed).
   std::vector<uint8_t> KvBytes(int32_t sequence);
 
+  model::ForwardPass& pass() { return *pass_; }
   int32_t vocab_size() const { return config_.vocab_size; }
   int64_t slices() const { return slices_; }
   memory::LargeMemory& memory() { return memory_; }

@@ -1,0 +1,28 @@
+#include "engine/host_fp_mode.h"
+
+namespace llmrt::engine {
+namespace {
+
+// `user` is the host's own hooks.
+void* Allocate(void* user, int64_t bytes, int64_t alignment, int32_t tag) {
+  const auto& hooks = *static_cast<const memory::HostHooks*>(user);
+  const ScopedHostFpMode host;
+  return hooks.allocate(hooks.user, bytes, alignment, tag);
+}
+
+void Release(void* user, void* pointer, int64_t bytes, int32_t tag) {
+  const auto& hooks = *static_cast<const memory::HostHooks*>(user);
+  const ScopedHostFpMode host;
+  hooks.release(hooks.user, pointer, bytes, tag);
+}
+
+}  // namespace
+
+memory::HostHooks InHostFpMode(const memory::HostHooks& hooks) {
+  if (hooks.allocate == nullptr || hooks.release == nullptr) return hooks;
+  return {.allocate = Allocate,
+          .release = Release,
+          .user = const_cast<memory::HostHooks*>(&hooks)};  // read only
+}
+
+}  // namespace llmrt::engine
