@@ -2,16 +2,18 @@
 
 import os
 import pathlib
+import resource
 import subprocess
 import tempfile
 
+import gguf_edit
 import program
 from program import FAILED, ProgramTest, any_model
 
 
 def _commands(model, text):
     """Every command on a model file; `text` is a file with some text."""
-    return (('run', model, '-p', 'x', '-n', '1'), ('chat', model), ('tokenize', model, '--text', 'x'),
+    return (('run', model, '-p', 'x', '-n', '1'), ('chat', model, '-n', '1'), ('tokenize', model, '--text', 'x'),
             ('inspect', model), ('plan', model), ('eval', model, '--text', text))
 
 
@@ -71,6 +73,14 @@ class BadInputTest(ProgramTest):
                 status = program.llmrt('inspect', self.write(changed)).returncode
                 self.assertIn(status, (program.DONE, FAILED))
 
+    def test_a_file_with_many_keys_takes_moments(self):
+        keys = {f'some.key.{i}': 'value' for i in range(50000)}
+        model = self.write(gguf_edit.with_metadata(pathlib.Path(program.tiny_model()).read_bytes(), keys))
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        self.assertLessEqual(keys.items(), self.json_of('inspect', model)['metadata'].items())
+        # Time that grows with the keys is a tenth of a second; with their square it would be tens of them.
+        self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before, 5)
+
     def test_a_vocabulary_alone_cannot_generate(self):
         vocabulary = program.require(program.SHARED / 'tokenizers' / 'llama-spm.gguf')
         self.refuse(FAILED, 'run', vocabulary, '-p', 'x')
@@ -100,11 +110,13 @@ class BadInputTest(ProgramTest):
     def test_a_full_disk_under_the_output(self):
         if not os.path.exists('/dev/full'):
             self.skipTest('no /dev/full')
-        with open('/dev/full', 'wb') as full:
-            result = subprocess.run([program.BINARY, 'inspect', any_model()], stdout=full, stderr=subprocess.PIPE,
-                                    check=False, timeout=100)
-        self.assertEqual(result.returncode, FAILED)
-        self.assertIn(b'standard output', result.stderr)
+        for arguments in _commands(program.tiny_model(), self.text):
+            with self.subTest(command=arguments[0]), open('/dev/full', 'wb') as full:
+                # The chat gets two lines, so that it also shows that it ends with the first.
+                result = subprocess.run([program.BINARY, *arguments], input=b'Hello\nHello\n', stdout=full,
+                                        stderr=subprocess.PIPE, check=False, timeout=100)
+                self.assertEqual(result.returncode, FAILED)
+                self.assertEqual(result.stderr, b'llmrt: writing to standard output failed\n')
 
 
 if __name__ == '__main__':

@@ -1,10 +1,13 @@
 """llmrt chat with lines through a pipe: one answer a line, the turns of the model, and a context that fills up."""
 
 import os
+import pathlib
 import pty
 import signal
 import subprocess
+import tempfile
 
+import gguf_edit
 import program
 from program import DONE, FAILED, ProgramTest, any_model, llmrt, shared_model
 
@@ -66,6 +69,30 @@ class ChatTest(ProgramTest):
         self.assertIn(b'UTF-8', result.stderr)
         self.assertEqual(result.stdout.count(b'\n'), 1)
 
+    def test_a_line_that_cannot_fit_keeps_the_conversation(self):
+        model = shared_model('tinystories-1.4M-f16.gguf')
+        lines = ['I see a dog.', 'far away ' * 500, 'It is big.']
+        with_it = chat(model, '-n', '12', lines=lines)
+        self.assertEqual(with_it.stdout, chat(model, '-n', '12', lines=lines[::2]).stdout)
+        self.assertEqual(with_it.stderr.count(b'\n'), 1)
+
+    def test_a_line_of_megabytes_is_skipped_in_moments(self):
+        for size in (1048577, 40000000):
+            result = llmrt('chat', program.tiny_model(), '-n', '1', stdin=b'a' * size + b'\r\nHello.\n', timeout=20)
+            self.assertEqual(result.returncode, DONE)
+            self.assertEqual(result.stderr.decode(), f'llmrt: the line has {size} bytes; a line holds at most 1048576; '
+                             'shorten the line\n')
+            self.assertEqual(result.stdout.count(b'\n'), 1)
+
+    def test_the_longest_line_is_still_a_line(self):
+        result = llmrt('chat', program.tiny_model(), '-n', '1', stdin=b'a' * 1048576 + b'\n/quit\n')
+        self.assertEqual((result.returncode, result.stdout), (DONE, b''))
+        self.assertIn(b'shorten the line', result.stderr)
+        self.assertNotIn(b'bytes', result.stderr)
+
+    def test_a_preamble_that_is_no_utf8_ends_it(self):
+        self.refuse(FAILED, 'chat', program.tiny_model(), '--preamble', b'\xff', stdin=b'Hello\nHello\n', says='UTF-8')
+
     def test_an_answer_that_the_model_ends_itself_does_not_end_the_chat(self):
         # Without --ignore-eos the stories end with EOS now and then; the chat goes on from the transcript.
         result = chat(shared_model('tinystories-1.4M-q8_0.gguf'), lines=['The end.', 'Once upon a time.', 'The end.'])
@@ -74,6 +101,29 @@ class ChatTest(ProgramTest):
 
     def test_a_model_that_cannot_load(self):
         self.refuse(FAILED, 'chat', 'no-such-model.gguf', stdin=b'Hello\n', says='no-such-model.gguf')
+
+
+class TemplateTest(ProgramTest):
+    """A chat template in the file is not used yet, which its user is told once."""
+
+    def notes(self, metadata):
+        data = gguf_edit.with_metadata(pathlib.Path(program.tiny_model()).read_bytes(), metadata)
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            result = chat(file.name, '-n', '1', lines=['Hello', 'Hello'])
+            self.assertEqual(result.returncode, DONE)
+            return result.stderr.decode()
+
+    def test_a_template_that_is_not_used_is_named(self):
+        note = self.notes({'tokenizer.chat_template': '{{ messages }}'})
+        self.assertRegex(note, r'^llmrt: chat templates are not built yet.*\n$')
+
+    def test_turns_of_its_own_are_enough(self):
+        self.assertEqual(self.notes({'tokenizer.chat_template': '{{ messages }}', 'llmrt.turn.user': 'Player'}), '')
+
+    def test_without_a_template_there_is_nothing_to_say(self):
+        self.assertEqual(self.notes({}), '')
 
 
 class TerminalChatTest(ProgramTest):

@@ -49,6 +49,11 @@ def any_model():
     return str(bundled) if bundled.exists() else shared_model('tinystories-1.4M-q8_0.gguf')
 
 
+def tiny_model():
+    """A random model of the repository's own: its answers mean nothing, but it is always there."""
+    return str(DATA / 'tiny-300.gguf')
+
+
 def golden(name):
     with open(require(SHARED / 'models' / 'golden' / f'{name}.json'), encoding='utf-8') as file:
         return json.load(file)['results']

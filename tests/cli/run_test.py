@@ -2,9 +2,12 @@
 
 import math
 import os
+import pathlib
 import signal
 import subprocess
+import tempfile
 
+import gguf_edit
 import program
 from program import FAILED, ProgramTest, any_model
 
@@ -99,6 +102,27 @@ class RunTest(ProgramTest):
         run = self.json_of('run', program.shared_model('tinystories-1.4M-q8_0.gguf'), '-p', '', '-n', '4')
         self.assertEqual(run['prompt_tokens'], [1])
         self.assertEqual(len(run['tokens']), 4)
+
+    def test_a_model_that_ends_its_texts_goes_on_from_the_prompt(self):
+        data = pathlib.Path(program.tiny_model()).read_bytes()
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(gguf_edit.with_metadata(data, {'tokenizer.ggml.add_eos_token': True}))
+            file.flush()
+            self.assertEqual(self.json_of('tokenize', file.name, '--text', 'ab')['tokens'][-1], 2)
+            ends, plain = (self.json_of('run', model, '-p', 'ab', '-n', '8')
+                           for model in (file.name, program.tiny_model()))
+        self.assertEqual(ends['prompt_tokens'], plain['prompt_tokens'])
+        self.assertEqual(ends['tokens'], plain['tokens'])
+
+    def test_special_tokens_are_text_unless_asked_for(self):
+        model = program.tiny_model()
+        parsed = self.json_of('run', model, '--special', '-p', 'ab</s>', '-n', '1')['prompt_tokens']
+        text = self.json_of('run', model, '-p', 'ab</s>', '-n', '1')['prompt_tokens']
+        self.assertEqual((parsed[0], parsed[-1]), (1, 2))
+        self.assertNotIn(2, text)
+        self.assertGreater(len(text), len(parsed))
+        # A prompt that brings its own BOS gets no second one.
+        self.assertEqual(self.json_of('run', model, '--special', '-p', '<s>', '-n', '1')['prompt_tokens'], [1])
 
     def test_a_prompt_that_looks_like_a_flag(self):
         run = self.json_of('run', any_model(), '-p', '--help', '-n', '1')

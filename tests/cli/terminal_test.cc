@@ -46,6 +46,21 @@ TEST(QuotedTest, BytesThatAreNoCharactersAreEscaped) {
   EXPECT_EQ(Quoted("\xf0\x9f\xa6", 80), "\"\\xf0\\x9f\\xa6\"");
 }
 
+TEST(QuotedTest, CommandsOfTerminalsAreEscapedInEveryForm) {
+  // C1 controls: CSI is U+009B, which terminals take like ESC [.
+  EXPECT_EQ(Quoted("a\xc2\x9b[31m", 80), "\"a\\xc2\\x9b[31m\"");
+  EXPECT_EQ(Quoted("\xc2\x80\xc2\x85\xc2\xa0", 80), "\"\\xc2\\x80\\xc2\\x85\xc2\xa0\"");
+  // Separators of lines and paragraphs.
+  EXPECT_EQ(Quoted("\xe2\x80\xa8\xe2\x80\xa9", 80), "\"\\xe2\\x80\\xa8\\xe2\\x80\\xa9\"");
+}
+
+TEST(QuotedTest, OverlongFormsAndSurrogatesAreEscaped) {
+  EXPECT_EQ(Quoted("\xe0\x80\x9b", 80), "\"\\xe0\\x80\\x9b\"");
+  EXPECT_EQ(Quoted("\xf0\x80\x80\x9b", 80), "\"\\xf0\\x80\\x80\\x9b\"");
+  EXPECT_EQ(Quoted("\xed\xa0\x80", 80), "\"\\xed\\xa0\\x80\"");
+  EXPECT_EQ(Quoted("\xf4\x90\x80\x80", 80), "\"\\xf4\\x90\\x80\\x80\"");
+}
+
 TEST(QuotedTest, LongTextIsCutBetweenCharacters) {
   const std::string quoted = Quoted("ääääääääää", 8);
   EXPECT_EQ(quoted, "\"ääää\"...");

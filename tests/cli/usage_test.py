@@ -1,9 +1,10 @@
-"""Wrong usage: exit status 2 and one line on stderr. Needs no model."""
+"""Wrong usage: exit status 2 and one line on stderr."""
 
 import program
 from program import DONE, FAILED, WRONG_USAGE, ProgramTest
 
 COMMANDS = ('run', 'chat', 'tokenize', 'inspect', 'plan', 'eval')
+PLANNED = ('bench', 'load', 'quantize', 'convert', 'synth')
 
 
 class UsageTest(ProgramTest):
@@ -12,8 +13,13 @@ class UsageTest(ProgramTest):
         self.refuse(WRONG_USAGE, says='--help')
 
     def test_unknown_commands_are_named(self):
-        for name in ('bench', 'load', 'quantize', 'convert', 'synth', 'RUN', '', '--model'):
+        for name in ('RUN', 'benchmark', '', '--model'):
             self.refuse(WRONG_USAGE, name, 'model.gguf', says=f"unknown command '{name}'")
+
+    def test_planned_commands_say_that_they_are(self):
+        for name in PLANNED:
+            for arguments in (['model.gguf'], ['--help'], []):
+                self.refuse(FAILED, name, *arguments, says=f'{name} is not built yet')
 
     def test_help_lists_the_commands(self):
         text = self.succeed('--help').decode()
@@ -71,8 +77,10 @@ class UsageTest(ProgramTest):
             self.refuse(WRONG_USAGE, 'plan', 'model.gguf', flag, 'quantum', says=f'{flag} is ')
 
     def test_words_that_this_build_lacks_are_failures(self):
-        for flag, value in (('--tier', 'amx'), ('--kv-type', 'int4'), ('--device', 'cuda:0')):
+        for flag, value in (('--tier', 'amx'), ('--kv-type', 'int4')):
             self.refuse(FAILED, 'run', 'model.gguf', '-p', 'x', flag, value, says=flag)
+        # What devices there are shows when the engine looks for one.
+        self.refuse(FAILED, 'run', program.tiny_model(), '-p', 'x', '--device', 'cuda:0', says="'cuda:0'")
 
     def test_what_is_not_built_yet_says_so(self):
         for drafter in ('lookup', 'draft.gguf'):
@@ -83,6 +91,10 @@ class UsageTest(ProgramTest):
     def test_flags_of_run_that_go_together(self):
         self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', '--logprobs', says='--json')
         self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', '--stop', '', says='--stop')
+        self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', '--draft-max', '4', says='--draft')
+
+    def test_help_of_run_names_special_tokens(self):
+        self.assertRegex(self.succeed('run', '--help').decode(), r'\n  --special +special tokens in the prompt')
 
     def test_help_wins_over_what_follows(self):
         self.assertEqual(program.llmrt('run', '--help', '--no-such-flag').returncode, DONE)

@@ -37,8 +37,30 @@ Outcome ParseChatFlags(const std::vector<std::string>& arguments, ChatFlags* fla
   return ParseOrHelp(&parser, arguments, helped);
 }
 
+void Note(const std::string& message) { std::fprintf(stderr, "llmrt: %s\n", message.c_str()); }
+
+// A model that was trained on a template and gets plain turns instead answers badly; its user
+// should know why.
+Outcome NoteUnusedTemplate(llmrt_model* model) {
+  std::string value;
+  bool has_template = false;
+  LLMRT_CLI_TRY(GetMetadata(model, "tokenizer.chat_template", &value, &has_template));
+  for (const char* key : {"llmrt.turn.user", "llmrt.turn.assistant", "llmrt.turn.preamble"}) {
+    bool has_turns = false;
+    LLMRT_CLI_TRY(GetMetadata(model, key, &value, &has_turns));
+    if (has_turns) return Done();
+  }
+  if (has_template) {
+    Note(
+        "chat templates are not built yet, so the model's is not used and its turns are plain "
+        "text; llmrt run --special takes a whole prompt");
+  }
+  return Done();
+}
+
 Outcome ChooseTurns(const ChatFlags& flags, llmrt_model* model, Turns* turns) {
   LLMRT_CLI_TRY(ReadTurns(model, turns));
+  LLMRT_CLI_TRY(NoteUnusedTemplate(model));
   if (flags.user) turns->user = *flags.user;
   if (flags.assistant) turns->assistant = *flags.assistant;
   if (flags.preamble) turns->preamble = *flags.preamble;
@@ -46,11 +68,11 @@ Outcome ChooseTurns(const ChatFlags& flags, llmrt_model* model, Turns* turns) {
 }
 
 // The next line, asked for with `label` where somebody types it.
-std::optional<std::string> AskForLine(LineReader& reader, const std::string& label,
-                                      const InterruptScope& interrupt) {
+std::optional<Line> AskForLine(LineReader& reader, const std::string& label,
+                               const InterruptScope& interrupt) {
   const bool typed = StdinIsTerminal();
   if (typed) std::fprintf(stderr, "%s ", label.c_str());
-  std::optional<std::string> line = reader.Next(interrupt);
+  std::optional<Line> line = reader.Next(interrupt);
   if (typed && !line) std::fputc('\n', stderr);
   return line;
 }
@@ -72,24 +94,21 @@ class AnswerPrinter {
   bool begun_ = false;
 };
 
-void Note(const std::string& message) { std::fprintf(stderr, "llmrt: %s\n", message.c_str()); }
-
 Outcome AnswerLine(Conversation& conversation, const std::string& line,
                    const InterruptScope& interrupt, int64_t context_length) {
   const std::string full =
       "the context of " + std::to_string(context_length) + " tokens is full; starting anew";
-  Generation answer;
-  bool started_anew = false;
+  Reply reply;
   AnswerPrinter printer;
   const auto sink = [&](std::string_view text) { return printer(text); };
-  const Outcome outcome = conversation.Say(line, interrupt, sink, &answer, &started_anew);
-  if (started_anew) Note(full);
-  if (!outcome.ok()) {
-    // A line that is too long or no UTF-8 is not the end of the conversation.
+  const Outcome outcome = conversation.Say(line, interrupt, sink, &reply);
+  if (reply.started_anew) Note(full);
+  if (reply.line_refused) {
     Note(outcome.message);
     return Done();
   }
-  if (answer.finish_reason == LLMRT_FINISH_CONTEXT_FULL) {
+  LLMRT_CLI_TRY(outcome);
+  if (reply.answer.finish_reason == LLMRT_FINISH_CONTEXT_FULL) {
     Note(full);
     conversation.StartAnew();
   }
@@ -100,10 +119,14 @@ Outcome Converse(Conversation& conversation, const std::string& label, Interrupt
                  int64_t context_length) {
   LineReader reader;
   for (;;) {
-    const std::optional<std::string> line = AskForLine(reader, label, interrupt);
-    if (!line || *line == "/quit") return Done();
-    if (line->empty()) continue;
-    LLMRT_CLI_TRY(AnswerLine(conversation, *line, interrupt, context_length));
+    const std::optional<Line> line = AskForLine(reader, label, interrupt);
+    if (!line || line->text == "/quit") return Done();
+    if (line->size > kLineBytesMax) {
+      Note("the line has " + std::to_string(line->size) + " bytes; a line holds at most " +
+           std::to_string(kLineBytesMax) + "; shorten the line");
+    } else if (!line->text.empty()) {
+      LLMRT_CLI_TRY(AnswerLine(conversation, line->text, interrupt, context_length));
+    }
     // Ctrl-C in an answer ended that answer alone.
     interrupt.Rearm();
   }

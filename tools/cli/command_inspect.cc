@@ -64,8 +64,11 @@ Outcome PrintDescriptionJson(const Description& description) {
   object["bos_id"] = info.bos_id;
   object["eos_id"] = info.eos_id;
   object["eot_id"] = info.eot_id;
-  object["metadata"] = nlohmann::ordered_json::object();
-  for (const auto& [key, value] : description.metadata) object["metadata"][key] = value;
+  // Keys of a file are unique. operator[] would look for each among all before it.
+  nlohmann::ordered_json::object_t metadata;
+  metadata.reserve(description.metadata.size());
+  for (const auto& [key, value] : description.metadata) metadata.emplace_back(key, value);
+  object["metadata"] = std::move(metadata);
   object["tensors"] = nlohmann::ordered_json::array();
   for (const NamedTensor& tensor : description.tensors) {
     nlohmann::ordered_json entry;

@@ -20,6 +20,7 @@ namespace {
 struct RunFlags {
   std::string model;
   std::optional<std::string> prompt;
+  bool special = false;
   SamplingFlags sampling;
   std::vector<std::string> stop_strings;
   std::optional<std::string> draft;
@@ -33,6 +34,8 @@ Outcome ParseRunFlags(const std::vector<std::string>& arguments, RunFlags* flags
   Arguments parser("run MODEL -p TEXT [flags]");
   parser.Positional("MODEL", &flags->model);
   parser.Text("-p", "the prompt", &flags->prompt);
+  parser.Switch("--special", "special tokens in the prompt, such as <|eot_id|>, are tokens",
+                &flags->special);
   flags->sampling.AddTo(&parser);
   parser.TextList("--stop", "end before this string; may be given again", &flags->stop_strings);
   parser.Text("--draft", "drafter of speculative decoding: none", &flags->draft);
@@ -47,6 +50,7 @@ Outcome ParseRunFlags(const std::vector<std::string>& arguments, RunFlags* flags
   if (flags->draft && *flags->draft != "none") {
     return Failed("speculation is not built yet; --draft takes none only");
   }
+  if (flags->draft_max && !flags->draft) return WrongUsage("--draft-max goes with --draft");
   return Done();
 }
 
@@ -55,6 +59,16 @@ Outcome MakeStreamOptions(const RunFlags& flags, Options* options) {
   LLMRT_CLI_TRY(SetStopStrings(options->get(), flags.stop_strings));
   return Check(
       llmrt_options_set_i64(options->get(), LLMRT_STREAM_LOGPROBS, flags.logprobs ? 1 : 0));
+}
+
+Outcome AppendPrompt(const RunFlags& flags, llmrt_engine* engine, llmrt_session* session) {
+  Model model;
+  LLMRT_CLI_TRY(GetModel(engine, &model));
+  const int32_t how = flags.special ? LLMRT_TEXT_PARSE_SPECIAL : LLMRT_TEXT_DEFAULT;
+  std::vector<int32_t> tokens;
+  LLMRT_CLI_TRY(TokenizeOpenEnded(model.get(), *flags.prompt, how, &tokens));
+  return Check(
+      llmrt_session_append_tokens(session, tokens.data(), static_cast<int64_t>(tokens.size())));
 }
 
 Outcome GetPromptTokens(llmrt_session* session, const Generation& generation,
@@ -138,9 +152,7 @@ Outcome RunCommand(const std::vector<std::string>& arguments) {
   Session session;
   LLMRT_CLI_TRY(LoadEngine(flags.model, engine_options.get(), interrupt, &engine));
   LLMRT_CLI_TRY(CreateSession(engine.get(), &session));
-  LLMRT_CLI_TRY(Check(llmrt_session_append_text(session.get(), flags.prompt->data(),
-                                                static_cast<int64_t>(flags.prompt->size()),
-                                                LLMRT_TEXT_DEFAULT)));
+  LLMRT_CLI_TRY(AppendPrompt(flags, engine.get(), session.get()));
   Generation generation;
   const auto sink = [&](std::string_view text) { return flags.json ? Done() : Print(text); };
   LLMRT_CLI_TRY(Generate(session.get(), stream_options.get(), interrupt, sink, &generation));

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "loading.h"
+#include "utf8.h"
 
 namespace llmrt::cli {
 
@@ -32,19 +33,27 @@ std::string Conversation::PromptFor(const std::string& line) const {
 }
 
 Outcome Conversation::FitPrompt(const std::string& line, std::vector<int32_t>* tokens,
-                                bool* started_anew) {
-  *started_anew = false;
-  LLMRT_CLI_TRY(TokenizeOpenEnded(parts_.model, PromptFor(line), tokens));
+                                Reply* reply) {
+  const size_t invalid = FindInvalidUtf8(line);
+  if (invalid != std::string::npos) {
+    reply->line_refused = true;
+    return Failed("the line is no valid UTF-8 at byte " + std::to_string(invalid) +
+                  "; type it again");
+  }
+  LLMRT_CLI_TRY(TokenizeOpenEnded(parts_.model, PromptFor(line), LLMRT_TEXT_DEFAULT, tokens));
   // An answer needs some room as well: 64 tokens, less in a small context.
   const int64_t room = std::min<int64_t>(64, parts_.context_length / 4);
   const auto fits = [&] {
     return static_cast<int64_t>(tokens->size()) + room <= parts_.context_length;
   };
   if (fits()) return Done();
+  const std::string kept = transcript_;
   StartAnew();
-  *started_anew = true;
-  LLMRT_CLI_TRY(TokenizeOpenEnded(parts_.model, PromptFor(line), tokens));
-  if (fits()) return Done();
+  LLMRT_CLI_TRY(TokenizeOpenEnded(parts_.model, PromptFor(line), LLMRT_TEXT_DEFAULT, tokens));
+  reply->started_anew = fits();
+  if (reply->started_anew) return Done();
+  transcript_ = kept;
+  reply->line_refused = true;
   return Failed("the line makes a prompt of " + std::to_string(tokens->size()) +
                 " tokens; the context holds " + std::to_string(parts_.context_length) +
                 " and an answer needs " + std::to_string(room) + "; shorten the line");
@@ -74,12 +83,13 @@ Outcome Conversation::BringSessionTo(const std::vector<int32_t>& tokens) {
 }
 
 Outcome Conversation::Say(const std::string& line, const InterruptScope& interrupt,
-                          const TextSink& sink, Generation* answer, bool* started_anew) {
+                          const TextSink& sink, Reply* reply) {
+  *reply = {};
   std::vector<int32_t> tokens;
-  LLMRT_CLI_TRY(FitPrompt(line, &tokens, started_anew));
+  LLMRT_CLI_TRY(FitPrompt(line, &tokens, reply));
   LLMRT_CLI_TRY(BringSessionTo(tokens));
-  LLMRT_CLI_TRY(Generate(session_.get(), parts_.stream_options, interrupt, sink, answer));
-  transcript_ = PromptFor(line) + answer->text + "\n";
+  LLMRT_CLI_TRY(Generate(session_.get(), parts_.stream_options, interrupt, sink, &reply->answer));
+  transcript_ = PromptFor(line) + reply->answer.text + "\n";
   return Done();
 }
 

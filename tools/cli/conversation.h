@@ -35,21 +35,29 @@ struct ConversationParts {
   int64_t context_length = 0;
 };
 
+// What became of one line.
+struct Reply {
+  Generation answer;
+  bool started_anew = false;  // the transcript no longer fitted the context and was dropped before
+  bool line_refused = false;  // the outcome says why; the conversation is as it was
+};
+
 class Conversation {
  public:
   Conversation(const ConversationParts& parts, Turns turns);
 
-  // Says `line` as the user and reads the answer, which ends before the line's end. `started_anew`
-  // tells that the transcript no longer fitted the context and was dropped before this line.
+  // Says `line` as the user and reads the answer, which ends before the line's end. A line that is
+  // no UTF-8 or does not fit the context is refused: a failure after which another line may follow.
+  // After any other failure the conversation is over.
   Outcome Say(const std::string& line, const InterruptScope& interrupt, const TextSink& sink,
-              Generation* answer, bool* started_anew);
+              Reply* reply);
   // Forgets everything but the preamble.
   void StartAnew();
 
  private:
   std::string PromptFor(const std::string& line) const;
   // The prompt's tokens; starts anew where they leave too little room for an answer.
-  Outcome FitPrompt(const std::string& line, std::vector<int32_t>* tokens, bool* started_anew);
+  Outcome FitPrompt(const std::string& line, std::vector<int32_t>* tokens, Reply* reply);
   Outcome BringSessionTo(const std::vector<int32_t>& tokens);
 
   const ConversationParts parts_;

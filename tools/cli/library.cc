@@ -82,16 +82,17 @@ Outcome Tokenize(llmrt_model* model, const std::string& text, int32_t flags,
       llmrt_model_tokenize(model, text.data(), text_length, flags, tokens->data(), count, &count));
 }
 
-Outcome TokenizeOpenEnded(llmrt_model* model, const std::string& text,
+Outcome TokenizeOpenEnded(llmrt_model* model, const std::string& text, int32_t flags,
                           std::vector<int32_t>* tokens) {
   auto info = Sized<llmrt_model_info>();
   LLMRT_CLI_TRY(Check(llmrt_model_get_info(model, &info)));
   // What the empty text becomes is what the model puts around every text.
   std::vector<int32_t> frame;
   LLMRT_CLI_TRY(Tokenize(model, std::string(), LLMRT_TEXT_DEFAULT, &frame));
-  LLMRT_CLI_TRY(Tokenize(model, text, LLMRT_TEXT_PLAIN, tokens));
+  LLMRT_CLI_TRY(Tokenize(model, text, flags | LLMRT_TEXT_PLAIN, tokens));
   const bool wants_bos = !frame.empty() && info.bos_id >= 0 && frame[0] == info.bos_id;
-  if (wants_bos) tokens->insert(tokens->begin(), info.bos_id);
+  const bool has_bos = !tokens->empty() && tokens->front() == info.bos_id;
+  if (wants_bos && !has_bos) tokens->insert(tokens->begin(), info.bos_id);
   return Done();
 }
 

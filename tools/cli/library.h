@@ -55,9 +55,9 @@ Outcome GetMetadata(llmrt_model* model, const std::string& key, std::string* val
 Outcome Tokenize(llmrt_model* model, const std::string& text, int32_t flags,
                  std::vector<int32_t>* tokens);
 
-// Token ids of a text that generation goes on from: BOS in front where the model wants it, and
-// never an EOS behind.
-Outcome TokenizeOpenEnded(llmrt_model* model, const std::string& text,
+// Token ids of a text that generation goes on from: BOS in front where the model wants it and the
+// text does not begin with it, and never an EOS behind. `flags` as for Tokenize.
+Outcome TokenizeOpenEnded(llmrt_model* model, const std::string& text, int32_t flags,
                           std::vector<int32_t>* tokens);
 
 }  // namespace llmrt::cli

@@ -28,20 +28,32 @@ bool LineReader::Fill(const InterruptScope& interrupt) {
   return false;
 }
 
-std::string LineReader::TakeLine(size_t length, size_t length_with_end) {
-  std::string line = buffer_.substr(0, length);
-  buffer_.erase(0, length_with_end);
-  if (line.ends_with('\r')) line.pop_back();
+Line LineReader::TakeLine(size_t size, size_t size_with_end) {
+  Line line = {.text = buffer_.substr(0, size)};
+  buffer_.erase(0, size_with_end);
+  if (line.text.ends_with('\r')) line.text.pop_back();
+  line.size = dropped_ + static_cast<int64_t>(line.text.size());
+  dropped_ = 0;
+  if (line.size > kLineBytesMax) line.text.clear();
   return line;
 }
 
-std::optional<std::string> LineReader::Next(const InterruptScope& interrupt) {
+std::optional<Line> LineReader::Next(const InterruptScope& interrupt) {
+  size_t searched = 0;  // bytes of the buffer that hold no line's end
   for (;;) {
-    const size_t end = buffer_.find('\n');
+    const size_t end = buffer_.find('\n', searched);
     if (end != std::string::npos) return TakeLine(end, end + 1);
+    searched = buffer_.size();
+    if (static_cast<int64_t>(searched) > kLineBytesMax) {
+      dropped_ += static_cast<int64_t>(searched);
+      buffer_.clear();
+      searched = 0;
+    }
     if (Fill(interrupt)) continue;
     // The last line may lack its end.
-    if (ended_ && !buffer_.empty()) return TakeLine(buffer_.size(), buffer_.size());
+    if (ended_ && (!buffer_.empty() || dropped_ > 0)) {
+      return TakeLine(buffer_.size(), buffer_.size());
+    }
     return std::nullopt;
   }
 }

@@ -29,6 +29,9 @@ constexpr Command kCommands[] = {
     {"eval", EvalCommand, "perplexity of a text"},
 };
 
+// Names that are kept for what is coming: using one is no mistake of the user's.
+constexpr std::string_view kPlannedCommands[] = {"bench", "load", "quantize", "convert", "synth"};
+
 std::string Usage() {
   std::string text = "usage: llmrt COMMAND ...\n";
   for (const Command& command : kCommands) {
@@ -51,6 +54,9 @@ Outcome Dispatch(const std::vector<std::string>& arguments) {
   if (name == "--version") return PrintVersion();
   for (const Command& command : kCommands) {
     if (command.name == name) return command.run({arguments.begin() + 1, arguments.end()});
+  }
+  for (const std::string_view planned : kPlannedCommands) {
+    if (planned == name) return Failed(name + " is not built yet");
   }
   return WrongUsage("unknown command '" + name + "'; llmrt --help lists them");
 }

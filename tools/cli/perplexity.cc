@@ -22,7 +22,7 @@ Outcome TokenizeForEval(llmrt_engine* engine, const std::string& text, EvalText*
   LLMRT_CLI_TRY(GetModel(engine, &model));
   std::vector<int32_t> plain;
   LLMRT_CLI_TRY(Tokenize(model.get(), text, LLMRT_TEXT_PLAIN, &plain));
-  LLMRT_CLI_TRY(TokenizeOpenEnded(model.get(), text, &result->tokens));
+  LLMRT_CLI_TRY(TokenizeOpenEnded(model.get(), text, LLMRT_TEXT_DEFAULT, &result->tokens));
   result->bos = result->tokens.size() > plain.size();
   if (result->tokens.size() >= 2) return Done();
   return Failed("the text has " + std::to_string(plain.size()) +

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "utf8.h"
+
 namespace llmrt::cli {
 
 bool StdinIsTerminal() { return isatty(STDIN_FILENO) == 1; }
@@ -66,46 +68,28 @@ std::string FormatBytes(int64_t bytes) {
   return FormatNumber(value, 1) + " " + kUnits[unit] + " (" + std::to_string(bytes) + " bytes)";
 }
 
-namespace {
-
-// Length of the valid UTF-8 character at the start of `text`, 0 if there is none.
-size_t CharacterLength(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  const size_t length = first < 0x80   ? 1
-                        : first < 0xC2 ? 0
-                        : first < 0xE0 ? 2
-                        : first < 0xF0 ? 3
-                        : first < 0xF5 ? 4
-                                       : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  return length;
-}
-
-}  // namespace
-
 std::string Quoted(std::string_view text, size_t bytes_max) {
   std::string quoted = "\"";
   while (!text.empty()) {
     if (quoted.size() > bytes_max) return quoted + "\"...";
-    const size_t length = CharacterLength(text);
-    const char first = text[0];
-    if (length == 1 && (first == '"' || first == '\\')) {
+    const size_t size = CharacterSize(text);
+    // A byte that belongs to no character is escaped alone.
+    const std::string_view piece = text.substr(0, std::max<size_t>(size, 1));
+    if (piece == "\"" || piece == "\\") {
       quoted += '\\';
-      quoted += first;
-    } else if (first == '\n') {
+      quoted += piece;
+    } else if (piece == "\n") {
       quoted += "\\n";
-    } else if (length == 0 || static_cast<unsigned char>(first) < 0x20 || first == 0x7F) {
-      char escape[8];
-      std::snprintf(escape, sizeof escape, "\\x%02x", static_cast<unsigned char>(first));
-      quoted += escape;
+    } else if (size == 0 || IsControl(piece)) {
+      for (const char byte : piece) {
+        char escape[8];
+        std::snprintf(escape, sizeof escape, "\\x%02x", static_cast<unsigned char>(byte));
+        quoted += escape;
+      }
     } else {
-      quoted += text.substr(0, length);
+      quoted += piece;
     }
-    text.remove_prefix(std::max<size_t>(length, 1));
+    text.remove_prefix(piece.size());
   }
   return quoted + '"';
 }

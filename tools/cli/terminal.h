@@ -39,8 +39,8 @@ std::string FormatTable(const std::vector<std::vector<std::string>>& rows,
 std::string FormatBytes(int64_t bytes);
 // `digits` after the point.
 std::string FormatNumber(double value, int digits);
-// The text on one line in quotes, with control characters and invalid bytes escaped, cut after
-// `bytes_max` with an ellipsis.
+// The text on one line in quotes, with control characters, separators of lines and invalid bytes
+// escaped, cut after `bytes_max` with an ellipsis.
 std::string Quoted(std::string_view text, size_t bytes_max);
 
 // Writes to stdout at once. Fails where stdout does (a full disk, say).
