@@ -17,7 +17,6 @@ function(llmrt_import_archive target header archive)
     INTERFACE_COMPILE_DEFINITIONS "${arg_DEFINES}")
 endfunction()
 
-llmrt_import_archive(pcre2::pcre2 pcre2.h libpcre2-8.a DEFINES PCRE2_CODE_UNIT_WIDTH=8 PCRE2_STATIC)
 llmrt_import_archive(utf8proc::utf8proc utf8proc.h libutf8proc.a DEFINES UTF8PROC_STATIC)
 
 find_package(benchmark QUIET)

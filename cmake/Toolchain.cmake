@@ -20,16 +20,7 @@ endif()
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
 
-# A second build folder or checkout finds what the first one compiled: neither the folder that the compiler runs in nor
-# the place of the checkout counts. The sloppiness is what ccache asks for before it stores anything that uses
-# precompiled headers.
-find_program(LLMRT_CCACHE ccache)
-if(LLMRT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_NOHASHDIR=1 "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}"
-    CCACHE_SLOPPINESS=pch_defines,time_macros "${LLMRT_CCACHE}")
-  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
-endif()
-
+include(Ccache)
 find_package(Threads REQUIRED)
 
 # Everything is linked into one shared library that exports llmrt_* only, so every object is position independent and

@@ -3,9 +3,15 @@
 # command line, and lets a small bundled model answer. The model plays the people of a game's
 # village and knows nothing else. `samples/quickstart.sh MODEL.gguf` talks to a model of yours.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-model=${1:-samples/models/village-target-q8_0.gguf}
+# A model that is given lies where the caller stands, not in the checkout.
+model=${1:+$(realpath -m -- "$1")}
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+model=${model:-samples/models/village-target-q8_0.gguf}
+if [[ ! -f $model ]]; then
+  echo "quickstart: there is no $model; give a model of yours: samples/quickstart.sh MODEL.gguf" >&2
+  exit 1
+fi
 llmrt=build/bin/llmrt
 log=build/quickstart.log
 character=(--user Player --assistant Tobin --preamble "Tobin is the smith of Fernhollow.")
@@ -30,11 +36,6 @@ if ! build >"$log" 2>&1; then
 fi
 echo "built $llmrt"
 
-if [[ ! -f $model ]]; then
-  echo "quickstart: there is no $model; give a model of yours: samples/quickstart.sh MODEL.gguf" >&2
-  exit 1
-fi
-
 say "You talk to Tobin, the smith"
 lines=(
   "Good morning! Who are you?"
@@ -53,10 +54,11 @@ if [[ -t 0 && -t 1 ]]; then
 fi
 
 say "What to try next"
+quoted=$(printf %q "$model")
 cat <<END
-$llmrt chat $model      talk to it
-$llmrt run $model -p "Player: Good morning!" -n 40 --temp 0.8 --json
-$llmrt plan $model --sessions 16 --context 512
+$llmrt chat $quoted      talk to it
+$llmrt run $quoted -p "Player: Good morning!" -n 40 --temp 0.8 --json
+$llmrt plan $quoted --sessions 16 --context 512
 $llmrt --help
 samples/first_token.c      the shortest program that uses the library
 tests/run.sh               build everything and run every test

@@ -1,21 +1,45 @@
 #!/usr/bin/env bash
 # Gets the sources of Abseil's distribution package and prints the folder they lie in. Needs no root: apt works on lists
 # and a cache in a scratch folder. The sources stay in a cache, so the next clone has them at once.
+#
+#   tools/fetch_abseil.sh [FALLBACK]
+#
+# The cache is $LLMRT_CACHE, else llmrt in $XDG_CACHE_HOME or ~/.cache, else, where that cannot be written, FALLBACK.
 set -euo pipefail
 
 version=20220623.1
 orig_sha256=abfe2897f3a30edaa74bc34365afe3c2a3cd012091a97dc7e008f7016adcd5fe
 
-cache=${LLMRT_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/llmrt}
-target=$cache/abseil-$version-std
 say() { printf 'fetch_abseil: %s\n' "$*" >&2; }
 
-if [[ -f $target/CMakeLists.txt ]]; then
-  echo "$target"
-  exit 0
+folders=()
+if [[ -n ${LLMRT_CACHE:-} ]]; then
+  folders=("$LLMRT_CACHE")
+else
+  home_cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+  [[ -z $home_cache ]] || folders+=("$home_cache/llmrt")
+  [[ -z ${1:-} ]] || folders+=("$1")
 fi
 
-mkdir -p "$cache"
+for cache in "${folders[@]}"; do
+  target=$cache/abseil-$version-std
+  if [[ -f $target/CMakeLists.txt ]]; then
+    echo "$target"
+    exit 0
+  fi
+done
+cache=
+for folder in "${folders[@]}"; do
+  if mkdir -p "$folder" 2>/dev/null && [[ -w $folder ]]; then
+    cache=$folder
+    break
+  fi
+done
+if [[ -z $cache ]]; then
+  say "no folder for Abseil's sources can be written (tried: ${folders[*]:-none}); set LLMRT_CACHE to one that can"
+  exit 1
+fi
+target=$cache/abseil-$version-std
 scratch=$(mktemp -d "$cache/fetch.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$scratch/lists/partial" "$scratch/archives/partial"
