@@ -331,10 +331,10 @@ typedef struct llmrt_model_info {
 typedef struct llmrt_tensor_info {
   int32_t struct_size;
   int32_t num_dims;
-  int64_t dims[4]; /* dims[0] is contiguous */
-  int64_t bytes;
-  char type[16];          /* "Q4_K" */
-  char numeric_class[32]; /* "int8-blocks-32": the class its products run in (mode exact, CPU) */
+  int64_t dims[4];        /* dims[0] is contiguous */
+  int64_t bytes;          /* 0 where the library does not know the type */
+  char type[16];          /* "Q4_K"; one that is not known by its name or number, "type 200" */
+  char numeric_class[32]; /* "int8-blocks-32": its products' (mode exact, CPU); "": unknown type */
 } llmrt_tensor_info;
 
 /* What a loaded engine takes, to the byte. */
@@ -362,7 +362,7 @@ enum {
  * Reads and checks the headers of a model file (not its weights); this does file I/O in the call.
  * Errors: NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE (reading), INVALID_ARGUMENT (no model file at
  * all, a folder), OUT_OF_RANGE (a range past the file's end), DATA_LOSS (corrupt or cut short),
- * UNIMPLEMENTED (a version, type or tokenizer that this library does not know).
+ * UNIMPLEMENTED (a version or byte order that is not known). Unknown types and tokenizers open.
  */
 LLMRT_API llmrt_status llmrt_model_open(llmrt_source* source, llmrt_model** model);
 /* The model at a glance. */
@@ -383,12 +383,13 @@ LLMRT_API llmrt_status llmrt_model_tensor_info(llmrt_model* model, int64_t index
 /*
  * Text to token ids; `flags` are LLMRT_TEXT_ bits. `count` receives how many there are; tokens NULL
  * with capacity 0 asks for it. Errors: INVALID_ARGUMENT (invalid UTF-8, with its offset),
- * FAILED_PRECONDITION (the file has no tokenizer), OUT_OF_RANGE (capacity; `count` is written).
+ * FAILED_PRECONDITION (the file has no tokenizer), UNIMPLEMENTED (one that is not known),
+ * OUT_OF_RANGE (capacity; `count` is written).
  */
 LLMRT_API llmrt_status llmrt_model_tokenize(llmrt_model* model, const char* text, int64_t length,
                                             int32_t flags, int32_t* tokens, int64_t capacity,
                                             int64_t* count);
-/* Token ids to bytes; control tokens give none. Errors: OUT_OF_RANGE (an id, or capacity). */
+/* Ids to bytes; control tokens give none. Errors: those of tokenize; OUT_OF_RANGE (an id) too. */
 LLMRT_API llmrt_status llmrt_model_detokenize(llmrt_model* model, const int32_t* tokens,
                                               int64_t count, char* buffer, int64_t capacity,
                                               int64_t* length);
@@ -554,7 +555,7 @@ LLMRT_API llmrt_status llmrt_session_create(llmrt_engine* engine, llmrt_options*
 LLMRT_API llmrt_status llmrt_session_append_tokens(llmrt_session* session, const int32_t* tokens,
                                                    int64_t count);
 /*
- * Tokenizes and appends; `flags` are LLMRT_TEXT_ bits. BOS is added only at the session's start.
+ * Tokenizes and appends (`flags`: LLMRT_TEXT_ bits); BOS only at the session's start, EOS never.
  * Errors: those of llmrt_model_tokenize; OUT_OF_RANGE (longer than the context).
  */
 LLMRT_API llmrt_status llmrt_session_append_text(llmrt_session* session, const char* text,

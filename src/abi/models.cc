@@ -7,9 +7,9 @@
 #include "abi/objects.h"
 #include "abi/status.h"
 #include "backend/numeric_class.h"
+#include "formats/quote_for_message.h"
 #include "llmrt.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
 namespace llmrt::abi {
 namespace {
@@ -26,8 +26,10 @@ llmrt_tensor_info ToTensorInfo(const formats::TensorInfo& tensor) {
   info.num_dims = tensor.num_dims;
   std::copy(std::begin(tensor.dims), std::end(tensor.dims), info.dims);
   info.bytes = tensor.bytes;
-  const std::string_view type = backend::GeometryOf(tensor.type).name;
-  const std::string_view numeric_class = backend::ClassOf(tensor.type).name;
+  const bool supported = tensor.unsupported_type.empty();
+  const std::string_view type =
+      supported ? backend::GeometryOf(tensor.type).name : tensor.unsupported_type;
+  const std::string_view numeric_class = supported ? backend::ClassOf(tensor.type).name : "";
   // One byte of each array stays 0.
   type.copy(info.type, sizeof info.type - 1);
   numeric_class.copy(info.numeric_class, sizeof info.numeric_class - 1);
@@ -89,7 +91,7 @@ llmrt_status llmrt_model_metadata_value(llmrt_model* model, const char* key, int
     const auto* value = object->file().FindMetadata(name);
     if (value == nullptr) {
       return absl::NotFoundError(absl::StrCat(
-          "the model has no metadata key ", llmrt::text::QuoteForMessage(name), " among its ",
+          "the model has no metadata key ", llmrt::formats::QuoteForMessage(name), " among its ",
           object->file().metadata().size(), "; list them with llmrt_model_metadata_key"));
     }
     return output.Copy(llmrt::formats::ModelFile::ToText(*value));

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "formats/quote_for_message.h"
 #include "text/utf8.h"
 
 namespace llmrt::abi {
@@ -97,7 +98,7 @@ absl::Status CheckWord(const OptionRow& row, std::string_view bytes) {
     absl::StrAppend(out, "\"", word, "\"");
   };
   return absl::InvalidArgumentError(
-      absl::StrCat(row.name, " is ", text::QuoteForMessage(bytes), "; it takes ",
+      absl::StrCat(row.name, " is ", formats::QuoteForMessage(bytes), "; it takes ",
                    absl::StrJoin(row.words, ", ", quote), "; pass one of these"));
 }
 
@@ -113,7 +114,7 @@ absl::Status CheckDevice(const OptionRow& row, std::string_view bytes) {
     }
   }
   return absl::InvalidArgumentError(
-      absl::StrCat(row.name, " is ", text::QuoteForMessage(bytes),
+      absl::StrCat(row.name, " is ", formats::QuoteForMessage(bytes),
                    "; it takes \"auto\", \"cpu\", \"cuda\" and \"cuda:N\"; pass one of these"));
 }
 

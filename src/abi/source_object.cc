@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/host_fp_mode.h"
-#include "text/utf8.h"
+#include "formats/quote_for_message.h"
 
 namespace llmrt::abi {
 namespace {
@@ -106,7 +106,7 @@ class SourceObject::Resolver final : public formats::PartResolver {
     if (std::shared_ptr<const ByteOrigin> part = FindAdded(name)) return part->Open(use_mmap_);
     if (siblings_ != nullptr) return siblings_->OpenPart(name);
     return absl::NotFoundError(
-        absl::StrCat("part ", text::QuoteForMessage(name),
+        absl::StrCat("part ", formats::QuoteForMessage(name),
                      " was not given; this source has no folder to look in; ",
                      "give it with llmrt_source_add_part"));
   }
@@ -126,7 +126,7 @@ class SourceObject::Resolver final : public formats::PartResolver {
 absl::Status SourceObject::AddPart(std::string_view name, const SourceObject& part) {
   const std::lock_guard lock(mutex_);
   if (parts_.emplace(name, part.origin_).second) return absl::OkStatus();
-  return absl::AlreadyExistsError(absl::StrCat("part ", text::QuoteForMessage(name),
+  return absl::AlreadyExistsError(absl::StrCat("part ", formats::QuoteForMessage(name),
                                                " was given before; each name once; make a new ",
                                                "source to replace it"));
 }

@@ -16,22 +16,26 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Open(ModelSource& source, bo
   if (!model->file_->tokenizer().tokens.empty()) {
     absl::StatusOr<std::unique_ptr<text::Tokenizer>> tokenizer =
         text::Tokenizer::Create(model->file_->tokenizer());
-    if (!tokenizer.ok()) return tokenizer.status();
-    model->tokenizer_ = *std::move(tokenizer);
+    if (tokenizer.ok()) {
+      model->tokenizer_ = *std::move(tokenizer);
+    } else if (absl::IsUnimplemented(tokenizer.status())) {
+      model->tokenizer_status_ = absl::UnimplementedError(
+          absl::StrCat(model->file_->name(), ": ", tokenizer.status().message()));
+    } else {
+      return tokenizer.status();
+    }
   }
   return model;
 }
 
 absl::StatusOr<const text::Tokenizer*> Model::tokenizer() const {
-  if (tokenizer_ == nullptr) {
-    return absl::FailedPreconditionError(
-        "the model file has no tokenizer; use token ids or convert the model with its vocabulary");
-  }
+  if (tokenizer_ == nullptr) return tokenizer_status_;
   return tokenizer_.get();
 }
 
 int64_t Model::vocab_size() const {
-  if (tokenizer_ != nullptr) return tokenizer_->vocab_size();
+  const size_t num_tokens = file_->tokenizer().tokens.size();
+  if (num_tokens > 0) return static_cast<int64_t>(num_tokens);
   const formats::TensorInfo* embedding = file_->FindTensor("token_embd.weight");
   return embedding != nullptr ? embedding->rows() : 0;
 }

@@ -39,9 +39,11 @@ class Model {
   static absl::StatusOr<std::shared_ptr<const Model>> Open(ModelSource& source, bool use_mmap);
 
   const formats::ModelFile& file() const { return *file_; }
-  // FAILED_PRECONDITION where the file has no tokenizer.
+  // FAILED_PRECONDITION where the file has no tokenizer, UNIMPLEMENTED where it has one that the
+  // library does not know: such a model still opens, so that people can see what they have, and
+  // runs on token ids.
   absl::StatusOr<const text::Tokenizer*> tokenizer() const;
-  // Tokens in the vocabulary, by the tokenizer or, without one, by the model's own key.
+  // Tokens in the vocabulary: the tokenizer's or, without one, rows of the embedding.
   int64_t vocab_size() const;
   // Also measures the read bandwidth.
   absl::StatusOr<Plan> MakePlan(const EngineOptions& options) const;
@@ -49,7 +51,9 @@ class Model {
  private:
   Model() = default;
   std::unique_ptr<formats::ModelFile> file_;
-  std::unique_ptr<text::Tokenizer> tokenizer_;
+  std::unique_ptr<text::Tokenizer> tokenizer_;  // null: see tokenizer_status_
+  absl::Status tokenizer_status_ = absl::FailedPreconditionError(
+      "the model file has no tokenizer; use token ids or convert the model with its vocabulary");
 };
 
 }  // namespace llmrt::engine

@@ -26,6 +26,7 @@ absl::Status Session::AppendText(std::string_view text, const text::EncodeOption
   if (!tokenizer.ok()) return tokenizer.status();
   text::EncodeOptions here = options;
   here.add_special = options.add_special && *empty;
+  here.add_eos = false;  // the generation goes on behind the text
   absl::StatusOr<std::vector<int32_t>> tokens = (*tokenizer)->Encode(text, here);
   if (!tokens.ok()) return tokens.status();
   return engine_->core().AppendTokens(*state_, *tokens);

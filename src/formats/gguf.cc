@@ -16,6 +16,7 @@
 #include "formats/gguf_tokenizer.h"
 #include "formats/gguf_types.h"
 #include "formats/model_file_builder.h"
+#include "formats/quote_for_message.h"
 #include "formats/sha256.h"
 #include "formats/status_macros.h"
 
@@ -176,7 +177,7 @@ class SplitReader {
       const std::string tensor_name = tensor.name;
       if (!model_->AddTensor(std::move(tensor))) {
         return absl::DataLossError(
-            absl::StrCat(name, ": tensor ", Quoted(tensor_name),
+            absl::StrCat(name, ": tensor ", QuoteForMessage(tensor_name),
                          " is in another part already; split the model again"));
       }
     }

@@ -19,8 +19,10 @@
 namespace llmrt::formats {
 
 // INVALID_ARGUMENT: no GGUF file, a later part of a split model, metadata of the wrong kind.
-// DATA_LOSS: contradicts itself or ends too early. UNIMPLEMENTED: well-formed, but a version, byte
-// order, tensor type or tokenizer that the library does not know. NOT_FOUND: a part is missing.
+// DATA_LOSS: contradicts itself, ends too early or exceeds a limit of gguf_cursor.h. UNIMPLEMENTED:
+// well-formed, but a version or byte order that the library does not know; a tensor type or
+// tokenizer that it does not know is described, so that people can see what they have. NOT_FOUND: a
+// part is missing.
 absl::StatusOr<std::unique_ptr<ModelFile>> OpenGguf(std::shared_ptr<ByteSource> source,
                                                     PartResolver* resolver);
 

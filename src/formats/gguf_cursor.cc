@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "formats/status_macros.h"
 
@@ -90,6 +89,11 @@ absl::Status GgufCursor::CheckCount(uint64_t count, int64_t minimum_bytes,
                               " bytes left hold at most ", possible));
 }
 
+absl::Status GgufCursor::CheckLimit(uint64_t count, uint64_t limit, std::string_view what) const {
+  if (count <= limit) return absl::OkStatus();
+  return Corrupt(absl::StrCat(what, " is ", count, "; the limit is ", limit));
+}
+
 void GgufCursor::FinishHash() {
   hash_->Update(absl::MakeConstSpan(chunk_.data(), position_));
   chunk_offset_ = offset();
@@ -104,12 +108,6 @@ absl::Status GgufCursor::Corrupt(std::string_view what) const {
 
 absl::Status GgufCursor::Unsupported(std::string_view what) const {
   return absl::UnimplementedError(absl::StrCat(source_->name(), ": ", what));
-}
-
-std::string Quoted(std::string_view name) {
-  constexpr size_t kShown = 80;
-  return absl::StrCat("\"", absl::CHexEscape(name.substr(0, kShown)),
-                      name.size() > kShown ? "...\"" : "\"");
 }
 
 }  // namespace llmrt::formats

@@ -18,9 +18,18 @@ namespace llmrt::formats {
 
 static_assert(std::endian::native == std::endian::little, "GGUF numbers are read as they lie");
 
-// No header is longer than this (the largest known, with vocabularies of 262144 tokens, have 16
-// MiB): it bounds what a hostile file of any size can make the reader allocate.
+// What bounds the memory that a hostile file of any size can make the reader take. No header is
+// longer (the largest known, with vocabularies of 262144 tokens, have 16 MiB):
 inline constexpr int64_t kGgufHeaderBytesMax = int64_t{256} << 20;
+// A key of 14 bytes in the file takes some 250 in memory while its tables grow, and a tensor of 33
+// some 600, so bytes alone would be no bound. These are: 16 and 40 MiB. Known models have below 100
+// keys and a few thousand tensors.
+inline constexpr uint64_t kGgufKeysMax = 65536;
+inline constexpr uint64_t kGgufTensorsMax = 65536;
+// Elements of an array, the vocabulary among them. An empty string has 8 bytes in the file and 32
+// in memory, 96 at the moment when its vector has doubled: 12 times the file at worst. A header
+// full of such strings takes 1.3 GiB, since one array holds half of it at most.
+inline constexpr uint64_t kGgufElementsMax = uint64_t{1} << 24;
 
 class GgufCursor {
  public:
@@ -42,6 +51,9 @@ class GgufCursor {
 
   // A count of things that take at least `minimum_bytes` each: DATA_LOSS if so many cannot follow.
   absl::Status CheckCount(uint64_t count, int64_t minimum_bytes, std::string_view what) const;
+
+  // DATA_LOSS above one of the limits that this header states.
+  absl::Status CheckLimit(uint64_t count, uint64_t limit, std::string_view what) const;
 
   int64_t offset() const { return chunk_offset_ + static_cast<int64_t>(position_); }
   int64_t remaining() const { return limit_ - offset(); }
@@ -65,8 +77,5 @@ class GgufCursor {
   int64_t chunk_offset_ = 0;  // of chunk_[0] in the source
   size_t position_ = 0;       // in chunk_
 };
-
-// A name from the file for use in a message: quoted, escaped, cut to 80 bytes.
-std::string Quoted(std::string_view name);
 
 }  // namespace llmrt::formats

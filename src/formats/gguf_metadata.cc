@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "formats/gguf_types.h"
+#include "formats/quote_for_message.h"
 #include "formats/status_macros.h"
 
 namespace llmrt::formats {
@@ -241,7 +242,7 @@ absl::Status ReadKeptArray(GgufCursor& cursor, const ArrayHeader& array, Metadat
 
 absl::Status ReadArray(GgufCursor& cursor, std::string_view key, TokenizerData& tokenizer,
                        MetadataValue* out) {
-  ArrayHeader array{.key = key, .what = absl::StrCat("key ", Quoted(key))};
+  ArrayHeader array{.key = key, .what = absl::StrCat("key ", QuoteForMessage(key))};
   FORMATS_RETURN_IF_ERROR(ReadValueType(cursor, array.what, &array.type));
   if (array.type == GgufValueType::kArray) {
     return cursor.Unsupported(
@@ -249,6 +250,8 @@ absl::Status ReadArray(GgufCursor& cursor, std::string_view key, TokenizerData& 
   }
   FORMATS_RETURN_IF_ERROR(cursor.Read(&array.count, array.what));
   FORMATS_RETURN_IF_ERROR(cursor.CheckCount(array.count, GgufMinimumBytes(array.type),
+                                            absl::StrCat("array length of ", array.what)));
+  FORMATS_RETURN_IF_ERROR(cursor.CheckLimit(array.count, kGgufElementsMax,
                                             absl::StrCat("array length of ", array.what)));
   bool taken = false;
   FORMATS_RETURN_IF_ERROR(ReadTokenizerArray(cursor, array, tokenizer, &taken));
@@ -262,7 +265,7 @@ absl::Status ReadEntry(GgufCursor& cursor, ModelFileBuilder& builder) {
   std::string key;
   FORMATS_RETURN_IF_ERROR(cursor.ReadString(kKeyBytesMax, "a metadata key", &key));
   if (key.empty()) return cursor.Corrupt("a metadata key has length 0");
-  const std::string what = absl::StrCat("key ", Quoted(key));
+  const std::string what = absl::StrCat("key ", QuoteForMessage(key));
   if (builder.file().FindMetadata(key) != nullptr) {
     return cursor.Corrupt(absl::StrCat(what, " appears twice"));
   }
@@ -280,6 +283,7 @@ absl::Status ReadEntry(GgufCursor& cursor, ModelFileBuilder& builder) {
 
 absl::Status ReadGgufMetadata(GgufCursor& cursor, uint64_t count, ModelFileBuilder& builder) {
   FORMATS_RETURN_IF_ERROR(cursor.CheckCount(count, kEntryBytesMin, "the number of metadata keys"));
+  FORMATS_RETURN_IF_ERROR(cursor.CheckLimit(count, kGgufKeysMax, "the number of metadata keys"));
   for (uint64_t i = 0; i < count; ++i) FORMATS_RETURN_IF_ERROR(ReadEntry(cursor, builder));
   return absl::OkStatus();
 }

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "formats/gguf_types.h"
+#include "formats/quote_for_message.h"
 #include "formats/status_macros.h"
 
 namespace llmrt::formats {
@@ -48,8 +49,21 @@ std::string ShapeText(const TensorInfo& tensor) {
   return text;
 }
 
-// Fills in the size in bytes: whole rows, no overflow.
+absl::Status TooLarge(GgufCursor& cursor, const std::string& what, const TensorInfo& tensor) {
+  return cursor.Corrupt(absl::StrCat(what, " has shape ", ShapeText(tensor),
+                                     ", whose size in bytes exceeds 2^63 - 1"));
+}
+
+// Fills in the size in bytes: whole rows, no overflow. Of an unsupported type only the number of
+// values can be checked.
 absl::Status SetBytes(GgufCursor& cursor, const std::string& what, TensorInfo* tensor) {
+  int64_t rows = 1;
+  bool overflow = false;
+  for (int i = 1; i < 4; ++i) overflow |= __builtin_mul_overflow(rows, tensor->dims[i], &rows);
+  int64_t values = 0;
+  overflow |= __builtin_mul_overflow(rows, tensor->dims[0], &values);
+  if (overflow) return TooLarge(cursor, what, *tensor);
+  if (!tensor->unsupported_type.empty()) return absl::OkStatus();
   const backend::BlockGeometry geometry = backend::GeometryOf(tensor->type);
   const std::optional<int64_t> row_bytes = backend::RowBytes(tensor->type, tensor->dims[0]);
   if (!row_bytes.has_value()) {
@@ -57,13 +71,8 @@ absl::Status SetBytes(GgufCursor& cursor, const std::string& what, TensorInfo* t
                                        " values, which is not whole ", geometry.name, " blocks of ",
                                        geometry.values));
   }
-  int64_t rows = 1;
-  bool overflow = false;
-  for (int i = 1; i < 4; ++i) overflow |= __builtin_mul_overflow(rows, tensor->dims[i], &rows);
-  overflow |= __builtin_mul_overflow(rows, *row_bytes, &tensor->bytes);
-  if (overflow) {
-    return cursor.Corrupt(absl::StrCat(what, " has shape ", ShapeText(*tensor),
-                                       ", whose size in bytes exceeds 2^63 - 1"));
+  if (__builtin_mul_overflow(rows, *row_bytes, &tensor->bytes)) {
+    return TooLarge(cursor, what, *tensor);
   }
   return absl::OkStatus();
 }
@@ -72,20 +81,18 @@ absl::Status ReadType(GgufCursor& cursor, const std::string& what, TensorInfo* t
   uint32_t number = 0;
   FORMATS_RETURN_IF_ERROR(cursor.Read(&number, what));
   const std::optional<WeightType> type = WeightTypeOfGguf(number);
-  if (!type.has_value()) {
-    return cursor.Unsupported(absl::StrCat(what, " has type ", GgufTensorTypeName(number), " (",
-                                           number,
-                                           "), which is not supported; use F32, F16, BF16, Q8_0, "
-                                           "Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K"));
+  if (type.has_value()) {
+    tensor->type = *type;
+  } else {
+    tensor->unsupported_type = GgufTensorTypeName(number);
   }
-  tensor->type = *type;
   return absl::OkStatus();
 }
 
 absl::Status ReadTensor(GgufCursor& cursor, TensorInfo* tensor) {
   FORMATS_RETURN_IF_ERROR(cursor.ReadString(kNameBytesMax, "a tensor name", &tensor->name));
   if (tensor->name.empty()) return cursor.Corrupt("a tensor name has length 0");
-  const std::string what = absl::StrCat("tensor ", Quoted(tensor->name));
+  const std::string what = absl::StrCat("tensor ", QuoteForMessage(tensor->name));
   FORMATS_RETURN_IF_ERROR(ReadDims(cursor, what, tensor));
   FORMATS_RETURN_IF_ERROR(ReadType(cursor, what, tensor));
   FORMATS_RETURN_IF_ERROR(SetBytes(cursor, what, tensor));
@@ -99,7 +106,9 @@ absl::Status ReadTensor(GgufCursor& cursor, TensorInfo* tensor) {
   return absl::OkStatus();
 }
 
-// `tensors` in the order of their offsets.
+// The least that a tensor takes in the file; of an unsupported type one byte is sure.
+int64_t BytesMin(const TensorInfo& tensor) { return std::max<int64_t>(1, tensor.bytes); }
+
 absl::Status CheckOverlap(const GgufCursor& cursor, const std::vector<TensorInfo>& tensors) {
   std::vector<const TensorInfo*> sorted;
   sorted.reserve(tensors.size());
@@ -107,11 +116,11 @@ absl::Status CheckOverlap(const GgufCursor& cursor, const std::vector<TensorInfo
   std::sort(sorted.begin(), sorted.end(),
             [](const TensorInfo* a, const TensorInfo* b) { return a->offset < b->offset; });
   for (size_t i = 1; i < sorted.size(); ++i) {
-    const int64_t end = sorted[i - 1]->offset + sorted[i - 1]->bytes;
+    const int64_t end = sorted[i - 1]->offset + BytesMin(*sorted[i - 1]);
     if (sorted[i]->offset < end) {
-      return cursor.Corrupt(absl::StrCat("tensor ", Quoted(sorted[i]->name), " starts at byte ",
-                                         sorted[i]->offset, ", inside tensor ",
-                                         Quoted(sorted[i - 1]->name), ", which ends at ", end));
+      return cursor.Corrupt(absl::StrCat(
+          "tensor ", QuoteForMessage(sorted[i]->name), " starts at byte ", sorted[i]->offset,
+          ", inside tensor ", QuoteForMessage(sorted[i - 1]->name), ", which ends at ", end));
     }
   }
   return absl::OkStatus();
@@ -121,12 +130,14 @@ absl::Status CheckOverlap(const GgufCursor& cursor, const std::vector<TensorInfo
 
 absl::Status ReadGgufTensors(GgufCursor& cursor, uint64_t count, std::vector<TensorInfo>* tensors) {
   FORMATS_RETURN_IF_ERROR(cursor.CheckCount(count, kEntryBytesMin, "the number of tensors"));
+  FORMATS_RETURN_IF_ERROR(cursor.CheckLimit(count, kGgufTensorsMax, "the number of tensors"));
   std::set<std::string> names;
   for (uint64_t i = 0; i < count; ++i) {
     TensorInfo tensor;
     FORMATS_RETURN_IF_ERROR(ReadTensor(cursor, &tensor));
     if (!names.insert(tensor.name).second) {
-      return cursor.Corrupt(absl::StrCat("tensor ", Quoted(tensor.name), " appears twice"));
+      return cursor.Corrupt(
+          absl::StrCat("tensor ", QuoteForMessage(tensor.name), " appears twice"));
     }
     tensors->push_back(std::move(tensor));
   }
@@ -140,14 +151,14 @@ absl::Status PlaceGgufTensors(const GgufCursor& cursor, int64_t alignment,
   // may end before its padding does.
   const int64_t data_start = (cursor.offset() + alignment - 1) / alignment * alignment;
   for (TensorInfo& tensor : *tensors) {
-    const std::string what = absl::StrCat("tensor ", Quoted(tensor.name));
+    const std::string what = absl::StrCat("tensor ", QuoteForMessage(tensor.name));
     if (tensor.offset % alignment != 0) {
       return cursor.Corrupt(absl::StrCat(what, " has offset ", tensor.offset,
                                          ", which is no multiple of the alignment ", alignment));
     }
     tensor.offset += data_start;
-    if (tensor.offset > file_bytes || tensor.bytes > file_bytes - tensor.offset) {
-      return cursor.Corrupt(absl::StrCat(what, " has ", tensor.bytes, " bytes from byte ",
+    if (tensor.offset > file_bytes || BytesMin(tensor) > file_bytes - tensor.offset) {
+      return cursor.Corrupt(absl::StrCat(what, " has ", BytesMin(tensor), " bytes from byte ",
                                          tensor.offset, " on; the file ends at ", file_bytes));
     }
   }

@@ -7,14 +7,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "formats/gguf_cursor.h"
+#include "formats/pre_tokenizer_names.h"
 #include "formats/status_macros.h"
 
 namespace llmrt::formats {
 namespace {
 
 constexpr int64_t kNone = -1;
-// Ids are int32, and a vocabulary of 2^24 tokens would already not fit a header.
-constexpr size_t kTokensMax = size_t{1} << 24;
 
 std::string Key(std::string_view suffix) { return absl::StrCat("tokenizer.ggml.", suffix); }
 
@@ -22,13 +21,12 @@ absl::Status Wrong(std::string_view name, std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(name, ": ", what, "; convert the model again"));
 }
 
-// Llama-3-style vocabularies start every text with BOS although their files often leave it unsaid.
+// Where the file does not say: only a token that there is can be added.
 bool AddsBosByDefault(const TokenizerData& tokenizer) {
+  if (tokenizer.bos_id < 0) return false;
   if (tokenizer.family == TokenizerFamily::kSentencePiece) return true;
-  for (std::string_view name : {"llama-bpe", "llama3", "llama-v3", "tekken"}) {
-    if (tokenizer.pre_tokenizer == name) return true;
-  }
-  return false;
+  const PreTokenizerName* name = FindPreTokenizerName(tokenizer.pre_tokenizer);
+  return name != nullptr && name->llama3_vocabulary;
 }
 
 class IdReader {
@@ -64,15 +62,12 @@ absl::Status FillFamily(const ModelFile& file, std::string_view name, std::strin
   if (model == "llama") {
     tokenizer->family = TokenizerFamily::kSentencePiece;
     tokenizer->merges.clear();
-  } else if (model == "gpt2") {
+  } else {
     tokenizer->family = TokenizerFamily::kByteLevelBpe;
     tokenizer->scores.clear();
     if (file.FindMetadata(Key("merges")) == nullptr) {
       return Wrong(name, "key \"tokenizer.ggml.merges\" is missing, which byte-level BPE needs");
     }
-  } else {
-    return absl::UnimplementedError(absl::StrCat(name, ": tokenizer model ", Quoted(model),
-                                                 " is not supported; use llama or gpt2"));
   }
   const absl::StatusOr<std::string> pre = file.GetString(Key("pre"), "default");
   if (!pre.ok()) return pre.status();
@@ -82,9 +77,9 @@ absl::Status FillFamily(const ModelFile& file, std::string_view name, std::strin
 
 absl::Status CheckArrays(std::string_view name, TokenizerData* tokenizer) {
   const size_t count = tokenizer->tokens.size();
-  if (count == 0 || count > kTokensMax) {
+  if (count == 0 || count > kGgufElementsMax) {
     return Wrong(name, absl::StrCat("key \"tokenizer.ggml.tokens\" holds ", count,
-                                    " tokens; a vocabulary has 1 to ", kTokensMax));
+                                    " tokens; a vocabulary has 1 to ", kGgufElementsMax));
   }
   if (!tokenizer->kinds.empty() && tokenizer->kinds.size() != count) {
     return Wrong(name, absl::StrCat("key \"tokenizer.ggml.token_type\" holds ",
@@ -137,6 +132,11 @@ absl::Status FillGgufTokenizer(const ModelFile& file, std::string_view name,
   if (!model.ok()) return model.status();
   if (*model == "none" || *model == "no_vocab") {
     *tokenizer = TokenizerData();
+    return absl::OkStatus();
+  }
+  tokenizer->model = *model;
+  if (*model != "llama" && *model != "gpt2") {
+    tokenizer->family = TokenizerFamily::kUnsupported;
     return absl::OkStatus();
   }
   FORMATS_RETURN_IF_ERROR(FillFamily(file, name, *model, tokenizer));

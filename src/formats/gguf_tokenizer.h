@@ -10,7 +10,8 @@
 namespace llmrt::formats {
 
 // Completes `tokenizer`, whose arrays are filled already, from the scalar keys of `file`. `name` is
-// the file's, for messages. Without tokenizer.ggml.model (or with "none") it ends up empty.
+// the file's, for messages. Without tokenizer.ggml.model (or with "none") it ends up empty; with
+// one that is not known its family is kUnsupported.
 //
 // Tolerated, since files like that are about: no token types (kinds stays empty, the tokenizer
 // infers them); no SentencePiece scores (-id instead: in a BPE vocabulary ids ascend in the order

@@ -1,5 +1,9 @@
 #include "formats/gguf_types.h"
 
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+
 namespace llmrt::formats {
 namespace {
 
@@ -63,9 +67,9 @@ std::optional<WeightType> WeightTypeOfGguf(uint32_t type) {
 
 uint32_t GgufTypeOf(WeightType type) { return kFileTypes[static_cast<int>(type)]; }
 
-std::string_view GgufTensorTypeName(uint32_t type) {
-  if (type >= std::size(kNames) || kNames[type].empty()) return "unknown";
-  return kNames[type];
+std::string GgufTensorTypeName(uint32_t type) {
+  if (type >= std::size(kNames) || kNames[type].empty()) return absl::StrCat("type ", type);
+  return std::string(kNames[type]);
 }
 
 }  // namespace llmrt::formats

@@ -37,7 +37,7 @@ int64_t GgufMinimumBytes(GgufValueType type);
 // Tensor types; nullopt for those that the library cannot compute with.
 std::optional<backend::WeightType> WeightTypeOfGguf(uint32_t type);
 uint32_t GgufTypeOf(backend::WeightType type);
-// The field's name for it ("IQ4_XS"), or "unknown".
-std::string_view GgufTensorTypeName(uint32_t type);
+// The field's name for it ("IQ4_XS"), or its number ("type 200"): at most 15 bytes.
+std::string GgufTensorTypeName(uint32_t type);
 
 }  // namespace llmrt::formats

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "formats/gguf_cursor.h"
+#include "formats/quote_for_message.h"
 #include "formats/status_macros.h"
 
 namespace llmrt::formats {
@@ -195,7 +196,7 @@ absl::Status GgufWriter::AddMetadataOf(const ModelFile& file,
       AddEntry(entry.key, entry.value);
     } else if (!AddTokenizerArray(entry.key, file.tokenizer())) {
       return absl::UnimplementedError(
-          absl::StrCat("key ", Quoted(entry.key), " is an array of ", omitted->length,
+          absl::StrCat("key ", QuoteForMessage(entry.key), " is an array of ", omitted->length,
                        " values, which are not kept; leave the key out"));
     }
   }
@@ -204,7 +205,7 @@ absl::Status GgufWriter::AddMetadataOf(const ModelFile& file,
 
 absl::Status GgufWriter::AddTensor(std::string_view name, backend::WeightType type,
                                    absl::Span<const int64_t> dims, TensorBytes bytes) {
-  const std::string what = absl::StrCat("tensor ", Quoted(name));
+  const std::string what = absl::StrCat("tensor ", QuoteForMessage(name));
   if (dims.empty() || dims.size() > 4) {
     return absl::InvalidArgumentError(
         absl::StrCat(what, " has ", dims.size(), " dimensions; give 1 to 4"));
@@ -264,8 +265,9 @@ absl::Status GgufWriter::Write(ByteSink& sink) const {
     CountingSink counted(&sink);
     FORMATS_RETURN_IF_ERROR(tensor.write(counted));
     if (counted.count() != tensor.bytes) {
-      return absl::InternalError(absl::StrCat("tensor ", Quoted(tensor.name), " has ", tensor.bytes,
-                                              " bytes and ", counted.count(), " were written"));
+      return absl::InternalError(absl::StrCat("tensor ", QuoteForMessage(tensor.name), " has ",
+                                              tensor.bytes, " bytes and ", counted.count(),
+                                              " were written"));
     }
     const std::string padding(static_cast<size_t>(Padding(tensor.bytes)), '\0');
     FORMATS_RETURN_IF_ERROR(sink.Append(AsBytes(padding)));

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "formats/gguf.h"
+#include "formats/quote_for_message.h"
 
 namespace llmrt::formats {
 namespace {
@@ -67,6 +68,21 @@ absl::Status WrongKind(std::string_view key, const MetadataValue& value, std::st
                                                  ", not ", wanted, "; convert the model again"));
 }
 
+absl::Status UnsupportedType(const ByteSource& part, const TensorInfo& tensor) {
+  std::string supported;
+  for (int i = 0; i < backend::kWeightTypeCount; ++i) {
+    const auto type = static_cast<backend::WeightType>(i);
+    absl::StrAppend(&supported,
+                    i == 0                              ? ""
+                    : i + 1 < backend::kWeightTypeCount ? ", "
+                                                        : " or ",
+                    backend::GeometryOf(type).name);
+  }
+  return absl::UnimplementedError(absl::StrCat(
+      part.name(), ": tensor ", QuoteForMessage(tensor.name), " has type ", tensor.unsupported_type,
+      ", which is not supported; use a file with ", supported));
+}
+
 }  // namespace
 
 const MetadataValue* ModelFile::FindMetadata(std::string_view key) const {
@@ -120,6 +136,17 @@ const TensorInfo* ModelFile::FindTensor(std::string_view name) const {
   return it == tensor_index_.end() ? nullptr : &tensors_[it->second];
 }
 
+absl::Status ModelFile::CheckTypes() const {
+  for (const TensorInfo& tensor : tensors_) {
+    if (!tensor.unsupported_type.empty()) return UnsupportedType(*parts_[tensor.part], tensor);
+  }
+  return absl::OkStatus();
+}
+
+std::string_view ModelFile::name() const {
+  return parts_.empty() ? std::string_view() : parts_[0]->name();
+}
+
 int64_t ModelFile::file_bytes() const {
   int64_t sum = 0;
   for (const std::shared_ptr<ByteSource>& part : parts_) sum += part->size();
@@ -129,6 +156,7 @@ int64_t ModelFile::file_bytes() const {
 absl::Status ModelFile::ReadTensor(const TensorInfo& tensor, int64_t offset,
                                    absl::Span<uint8_t> out) const {
   const auto bytes = static_cast<int64_t>(out.size());
+  if (!tensor.unsupported_type.empty()) return UnsupportedType(*parts_[tensor.part], tensor);
   if (tensor.part < 0 || tensor.part >= static_cast<int64_t>(parts_.size()) || offset < 0 ||
       offset > tensor.bytes || bytes > tensor.bytes - offset) {
     return absl::OutOfRangeError(absl::StrCat(bytes, " bytes at offset ", offset,

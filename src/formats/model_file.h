@@ -43,6 +43,10 @@ struct TensorInfo {
   int32_t part = 0;                // index of the file it lies in
   int64_t offset = 0;              // absolute, in that file
   int64_t bytes = 0;
+  // The file's name of a type that the library cannot compute with ("IQ4_XS", "type 200"), else
+  // empty. Such a tensor is listed and never read: `type` says nothing of it, its bytes are not
+  // known and stay 0.
+  std::string unsupported_type;
 
   int64_t cols() const { return dims[0]; }
   int64_t rows() const { return dims[1] * dims[2] * dims[3]; }
@@ -63,17 +67,21 @@ class ModelFile {
   static std::string ToText(const MetadataValue& value);
 
   absl::Span<const TensorInfo> tensors() const { return tensors_; }
+  // UNIMPLEMENTED where a tensor has an unsupported type, naming file, tensor and type.
+  absl::Status CheckTypes() const;
   const TensorInfo* FindTensor(std::string_view name) const;  // null: absent
 
   const TokenizerData& tokenizer() const { return tokenizer_; }
   std::string_view format() const { return format_; }  // "GGUF v3"
+  std::string_view name() const;                       // of the first part, for messages
   int64_t file_bytes() const;                          // of all parts
 
   // SHA-256 (hex) of what the header says (metadata and tensor directory): the model's name in
   // fingerprints. The engine extends it by the tensors' bytes as it reads them.
   const std::string& header_hash() const { return header_hash_; }
 
-  // Reads `out.size()` bytes of a tensor from `offset` within it.
+  // Reads `out.size()` bytes of a tensor from `offset` within it. OUT_OF_RANGE past its end,
+  // UNIMPLEMENTED for one of an unsupported type.
   absl::Status ReadTensor(const TensorInfo& tensor, int64_t offset, absl::Span<uint8_t> out) const;
 
  private:

@@ -20,10 +20,12 @@ enum class TokenKind : uint8_t {
 enum class TokenizerFamily : uint8_t {
   kSentencePiece,  // SentencePiece BPE by scores, byte fallback ("llama")
   kByteLevelBpe,   // byte-level BPE by merge ranks ("gpt2")
+  kUnsupported,    // of the rest only `model` and the tokens are filled in
 };
 
 struct TokenizerData {
   TokenizerFamily family = TokenizerFamily::kSentencePiece;
+  std::string model;                // the file's name of the family: "llama", "gpt2"
   std::string pre_tokenizer;        // "gpt-2", "llama-bpe", "qwen2", "starcoder", "default"
   std::vector<std::string> tokens;  // by id; bytes as the file has them
   std::vector<float> scores;        // by id; SentencePiece only, else empty

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "formats/quote_for_message.h"
 #include "text/utf8.h"
 
 namespace llmrt::text {
@@ -113,7 +114,7 @@ absl::StatusOr<std::unique_ptr<ByteLevelBpe>> ByteLevelBpe::Create(
 absl::Status ByteLevelBpe::AddMerge(std::string_view merge) {
   const auto error = [&](std::string_view what) {
     return absl::InvalidArgumentError(absl::StrCat("merge ", merges_.size(), " is ",
-                                                   QuoteForMessage(merge), "; ", what,
+                                                   formats::QuoteForMessage(merge), "; ", what,
                                                    "; the file is damaged or badly converted"));
   };
   // From the second byte on: a token is not empty, but could begin with a space.
@@ -155,7 +156,7 @@ absl::Status ByteLevelBpe::AppendBytes(std::string_view pre_token,
     if (id < 0) {
       return absl::InvalidArgumentError(
           absl::StrCat("byte 0x", absl::Hex(static_cast<uint8_t>(byte), absl::kZeroPad2), " in ",
-                       QuoteForMessage(pre_token),
+                       formats::QuoteForMessage(pre_token),
                        " is not in the vocabulary, which has no unknown token; leave it out"));
     }
     out->push_back(id);

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iterator>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "formats/pre_tokenizer_names.h"
+#include "formats/quote_for_message.h"
 #include "text/utf8.h"
 
 // Every Match function below is one alternative, or one whole expression, of the patterns that it
@@ -156,38 +157,21 @@ constexpr PreTokenizer::Matcher kStarcoder[] = {MatchNumber, MatchGpt2};
 constexpr PreTokenizer::Matcher kDefault[] = {MatchPunctuation, MatchGpt2, MatchNumbers,
                                               MatchThreeDigits};
 
-struct KnownName {
-  std::string_view name;
-  absl::Span<const PreTokenizer::Matcher> steps;
-  bool whole_pre_tokens_first = false;
-};
-
-// The first name of each group is the one that messages show; the others are files' names for the
-// same split.
-constexpr KnownName kKnownNames[] = {
-    {"default", kDefault},
-    {"gpt-2", kGpt2},
-    {"llama-bpe", kLlama3, true},
-    {"qwen2", kQwen2},
-    {"starcoder", kStarcoder},
-    {"", kDefault},
-    {"phi-2", kGpt2},
-    {"mpt", kGpt2},
-    {"olmo", kGpt2},
-    {"llama3", kLlama3, true},
-    {"llama-v3", kLlama3, true},
-    {"falcon3", kLlama3, true},
-    {"dbrx", kLlama3},
-    {"smaug-bpe", kLlama3},
-    {"deepseek-r1-qwen", kQwen2},
-    {"megrez", kQwen2},
-    {"stablelm2", kQwen2},
-    {"smollm", kStarcoder},
-    {"refact", kStarcoder},
-    {"command-r", kStarcoder},
-    {"codeshell", kStarcoder},
-};
-constexpr size_t kShownNames = 5;
+absl::Span<const PreTokenizer::Matcher> StepsOf(formats::TextSplit split) {
+  switch (split) {
+    case formats::TextSplit::kGpt2:
+      return kGpt2;
+    case formats::TextSplit::kLlama3:
+      return kLlama3;
+    case formats::TextSplit::kQwen2:
+      return kQwen2;
+    case formats::TextSplit::kStarcoder:
+      return kStarcoder;
+    case formats::TextSplit::kDefault:
+      break;
+  }
+  return kDefault;
+}
 
 // Cuts `piece` into matches and what lies between them, and puts the lengths into `lengths`.
 void SplitPiece(Piece piece, PreTokenizer::Matcher match, std::vector<size_t>* lengths) {
@@ -221,20 +205,16 @@ std::vector<ClassifiedCharacter> Classify(std::string_view text) {
 }  // namespace
 
 absl::StatusOr<PreTokenizer> PreTokenizer::Create(std::string_view name) {
-  for (const KnownName& known : kKnownNames) {
-    if (known.name != name) continue;
-    PreTokenizer pre_tokenizer;
-    pre_tokenizer.steps_ = known.steps;
-    pre_tokenizer.whole_pre_tokens_first_ = known.whole_pre_tokens_first;
-    return pre_tokenizer;
+  const formats::PreTokenizerName* known = formats::FindPreTokenizerName(name);
+  if (known == nullptr) {
+    return absl::UnimplementedError(
+        absl::StrCat("pre-tokenizer ", formats::QuoteForMessage(name), " is not known; known are ",
+                     formats::PreTokenizerNamesForMessage(), " and files' other names for these"));
   }
-  std::string names;
-  for (size_t i = 0; i < kShownNames; ++i) {
-    absl::StrAppend(&names, i == 0 ? "" : ", ", kKnownNames[i].name);
-  }
-  return absl::UnimplementedError(absl::StrCat("pre-tokenizer ", QuoteForMessage(name),
-                                               " is not known; known are ", names,
-                                               " and files' other names for these"));
+  PreTokenizer pre_tokenizer;
+  pre_tokenizer.steps_ = StepsOf(known->split);
+  pre_tokenizer.whole_pre_tokens_first_ = known->llama3_vocabulary;
+  return pre_tokenizer;
 }
 
 std::vector<std::string_view> PreTokenizer::Split(std::string_view text) const {

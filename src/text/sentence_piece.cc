@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "formats/quote_for_message.h"
 #include "text/utf8.h"
 
 namespace llmrt::text {
@@ -169,9 +170,9 @@ absl::Status SentencePiece::IndexBytes() {
     if (vocabulary_.kind(id) != TokenKind::kByte) continue;
     const int32_t byte = ParseBytePiece(vocabulary_.piece(id));
     if (byte < 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("byte token ", id, " is named ", QuoteForMessage(vocabulary_.piece(id)),
-                       "; byte tokens are named <0x00> to <0xFF>; the file is badly converted"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "byte token ", id, " is named ", formats::QuoteForMessage(vocabulary_.piece(id)),
+          "; byte tokens are named <0x00> to <0xFF>; the file is badly converted"));
     }
     if (byte_ids_[byte] < 0) byte_ids_[byte] = id;
   }
@@ -197,7 +198,7 @@ absl::Status SentencePiece::AppendFallback(std::string_view character,
   const int32_t unknown = vocabulary_.special().unknown;
   if (unknown < 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the character ", QuoteForMessage(character),
+        absl::StrCat("the character ", formats::QuoteForMessage(character),
                      " is not in the vocabulary, which has neither its bytes nor an unknown token; "
                      "leave it out of the text"));
   }

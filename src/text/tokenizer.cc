@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "formats/quote_for_message.h"
 #include "text/byte_level_bpe.h"
 #include "text/pre_tokenizer.h"
 #include "text/sentence_piece.h"
@@ -22,6 +23,13 @@ using formats::TokenKind;
 // The encoders count bytes in 32 bits, and U+2581 takes three for a space: 3 GiB at most.
 constexpr size_t kTextBytesMax = size_t{1} << 30;
 
+absl::Status UnsupportedFamily(const TokenizerData& data) {
+  return absl::UnimplementedError(
+      absl::StrCat("tokenizer model ", formats::QuoteForMessage(data.model),
+                   " is not supported; use a model with llama (SentencePiece) or gpt2 (byte-level "
+                   "BPE), or pass token ids"));
+}
+
 absl::StatusOr<std::unique_ptr<TextEncoder>> CreateEncoder(const Vocabulary& vocabulary,
                                                            TokenizerData* data) {
   if (data->family == TokenizerFamily::kSentencePiece) {
@@ -35,9 +43,7 @@ absl::StatusOr<std::unique_ptr<TextEncoder>> CreateEncoder(const Vocabulary& voc
     if (!pre_tokenizer.ok()) return pre_tokenizer.status();
     return ByteLevelBpe::Create(vocabulary, *pre_tokenizer, data->merges);
   }
-  return absl::UnimplementedError(absl::StrCat("tokenizer family ", static_cast<int>(data->family),
-                                               " is not known; known are 0 (SentencePiece) and 1 "
-                                               "(byte-level BPE)"));
+  return UnsupportedFamily(*data);
 }
 
 bool IsShown(TokenKind kind) {
@@ -75,6 +81,7 @@ Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Tokenizer::~Tokenizer() = default;
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Create(TokenizerData data) {
+  if (data.family == TokenizerFamily::kUnsupported) return UnsupportedFamily(data);
   absl::StatusOr<std::unique_ptr<Vocabulary>> vocabulary = Vocabulary::Create(&data);
   if (!vocabulary.ok()) return vocabulary.status();
   if (data.add_bos && data.bos_id < 0) return MissingId("BOS");
@@ -123,7 +130,7 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::Encode(std::string_view utf8,
     if (!status.ok()) return status;
     starts_section = false;
   }
-  if (options.add_special && impl_->add_eos) ids.push_back(eos_id());
+  if (options.add_special && options.add_eos && impl_->add_eos) ids.push_back(eos_id());
   return ids;
 }
 

@@ -17,14 +17,15 @@ namespace llmrt::text {
 struct EncodeOptions {
   bool add_special = true;     // BOS and EOS as the model says
   bool parse_special = false;  // control tokens that the text spells out become those tokens
+  bool add_eos = true;         // false: of the two only BOS, for text that something is to follow
 };
 
 // Immutable after creation; every method may be called from any thread.
 class Tokenizer {
  public:
-  // UNIMPLEMENTED: a pre-tokenizer that is not known. INVALID_ARGUMENT, DATA_LOSS: tables that
-  // contradict themselves; which defects are refused and which tolerated is said in vocabulary.h,
-  // special_tokens.h, sentence_piece.h and byte_level_bpe.h.
+  // UNIMPLEMENTED: a family or pre-tokenizer that is not known. INVALID_ARGUMENT, DATA_LOSS: tables
+  // that contradict themselves; which defects are refused and which tolerated is said in
+  // vocabulary.h, special_tokens.h, sentence_piece.h and byte_level_bpe.h.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Create(formats::TokenizerData data);
   ~Tokenizer();
 

@@ -1,12 +1,7 @@
 #include "text/utf8.h"
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/str_cat.h"
-
 namespace llmrt::text {
 namespace {
-
-constexpr size_t kQuotedBytesMax = 48;
 
 bool IsContinuation(unsigned char byte) { return (byte & 0xC0) == 0x80; }
 
@@ -92,13 +87,6 @@ void AppendUtf8(char32_t value, std::string* out) {
     continuation(6);
     continuation(0);
   }
-}
-
-std::string QuoteForMessage(std::string_view bytes) {
-  const bool cut = bytes.size() > kQuotedBytesMax;
-  // CHexEscape leaves nothing but printable ASCII, whatever the bytes are.
-  return absl::StrCat("\"", absl::CHexEscape(std::string(bytes.substr(0, kQuotedBytesMax))),
-                      cut ? "...\"" : "\"");
 }
 
 }  // namespace llmrt::text

@@ -27,8 +27,4 @@ DecodedCharacter DecodeUtf8(std::string_view text);
 // Appends a scalar value (not a surrogate, at most U+10FFFF).
 void AppendUtf8(char32_t value, std::string* out);
 
-// Bytes of an untrusted string as one printable line for an error message: quoted, escaped, cut
-// to 48.
-std::string QuoteForMessage(std::string_view bytes);
-
 }  // namespace llmrt::text

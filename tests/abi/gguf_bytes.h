@@ -38,6 +38,15 @@ static inline void gguf_key_string(gguf_bytes* out, const char* key, const char*
   gguf_put_string(out, value);
 }
 
+/* An array (9) of empty strings. */
+static inline void gguf_key_strings(gguf_bytes* out, const char* key, uint64_t count) {
+  gguf_put_string(out, key);
+  gguf_put_u32(out, 9);
+  gguf_put_u32(out, 8);
+  gguf_put_u64(out, count);
+  for (; count > 0; --count) gguf_put_string(out, "");
+}
+
 static inline void gguf_key_u32(gguf_bytes* out, const char* key, uint32_t value) {
   gguf_put_string(out, key);
   gguf_put_u32(out, 4);

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -45,15 +46,26 @@ static void open_tells_what_is_wrong_with_a_source(void) {
   CHECK(model == NULL);
 }
 
-/* Only where permissions bind, that is, not for the superuser. */
+/* Permissions do not bind the superuser, so a child that is nobody tries; it ends without exit
+ * handlers, which belong to the parent. */
 static void a_file_without_permission_is_denied(void) {
-  char path[] = "abi_models_test_XXXXXX";
+  enum { NOBODY = 65534 };
+  char path[] = P_tmpdir "/abi_models_test_XXXXXX"; /* a folder that everybody may enter */
   const int file = mkstemp(path);
-  if (file < 0) return;
+  pid_t child;
+  int ended = 0;
+  CHECK(file >= 0 && fchmod(file, 0) == 0);
   close(file);
-  if (geteuid() != 0 && chmod(path, 0) == 0) {
+  fflush(NULL);
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    if (geteuid() == 0) CHECK(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
     CHECK_STATUS(open_path(path, 0, -1), LLMRT_STATUS_PERMISSION_DENIED);
+    _exit(check_failures == 0 ? 0 : 1);
   }
+  CHECK(waitpid(child, &ended, 0) == child);
+  CHECK(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
   unlink(path);
 }
 
@@ -98,6 +110,53 @@ static void a_model_without_tokenizer_says_so(void) {
   llmrt_model_release(model);
 }
 
+static void a_tokenizer_that_is_not_known_says_so(void) {
+  static const int32_t kTokens[] = {1, 2};
+  gguf_bytes bytes;
+  llmrt_model* model = NULL;
+  llmrt_model_info info = {sizeof info};
+  char value[16];
+  int64_t count = 0;
+  gguf_begin(&bytes, 3, 1, 3);
+  gguf_key_string(&bytes, "general.architecture", "llama");
+  gguf_key_string(&bytes, "tokenizer.ggml.model", "rwkv");
+  gguf_key_strings(&bytes, "tokenizer.ggml.tokens", 3);
+  gguf_tensor(&bytes, "output_norm.weight", 8);
+  gguf_zeros(&bytes, 8);
+  if (!CHECK_OK(open_bytes(bytes.data, bytes.size, &model))) return;
+  CHECK_OK(llmrt_model_get_info(model, &info));
+  CHECK(info.vocab_size == 3 && info.eos_id == -1);
+  CHECK_OK(llmrt_model_metadata_value(model, "tokenizer.ggml.model", -1, value, 16, &count));
+  CHECK(strcmp(value, "rwkv") == 0);
+  CHECK_STATUS(llmrt_model_tokenize(model, "a", -1, 0, NULL, 0, &count),
+               LLMRT_STATUS_UNIMPLEMENTED);
+  CHECK(strstr(last_message(), "\"rwkv\" is not supported; use") != NULL);
+  CHECK_STATUS(llmrt_model_detokenize(model, kTokens, 2, NULL, 0, &count),
+               LLMRT_STATUS_UNIMPLEMENTED);
+  llmrt_model_release(model);
+}
+
+/* Such a model cannot run, but says what it is. */
+static void a_tensor_type_that_is_not_known_is_described(void) {
+  gguf_bytes bytes;
+  llmrt_model* model = NULL;
+  llmrt_tensor_info tensor = {sizeof tensor};
+  gguf_begin(&bytes, 3, 1, 0);
+  gguf_put_string(&bytes, "blk.0.attn_q.weight");
+  gguf_put_u32(&bytes, 2);
+  gguf_put_u64(&bytes, 256);
+  gguf_put_u64(&bytes, 3);
+  gguf_put_u32(&bytes, 23);
+  gguf_put_u64(&bytes, 0);
+  gguf_zeros(&bytes, 128);
+  if (!CHECK_OK(open_bytes(bytes.data, bytes.size, &model))) return;
+  CHECK_OK(llmrt_model_tensor_info(model, 0, &tensor));
+  CHECK(strcmp(tensor.type, "IQ4_XS") == 0 && tensor.numeric_class[0] == '\0');
+  CHECK(tensor.num_dims == 2 && tensor.dims[0] == 256 && tensor.dims[1] == 3);
+  CHECK(tensor.bytes == 0);
+  llmrt_model_release(model);
+}
+
 static void plan_tells_why_a_model_does_not_run(void) {
   gguf_bytes bytes;
   llmrt_model* model = NULL;
@@ -110,6 +169,26 @@ static void plan_tells_why_a_model_does_not_run(void) {
   gguf_small_model(&bytes, "llama"); /* which needs more keys and tensors */
   CHECK_OK(open_bytes(bytes.data, bytes.size, &model));
   CHECK_STATUS(llmrt_model_plan(model, NULL, &plan), LLMRT_STATUS_DATA_LOSS);
+  llmrt_model_release(model);
+}
+
+/* A whole model, but for one type. */
+static void plan_names_a_type_that_is_not_known(void) {
+  static const char kName[] = "output_norm.weight";
+  static char bytes[2 << 20];
+  FILE* file = fopen(model_path(), "rb");
+  const size_t size = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+  llmrt_model* model = NULL;
+  llmrt_plan plan = {sizeof plan};
+  size_t at = 0;
+  if (file != NULL) fclose(file);
+  CHECK(size > 0 && size < sizeof bytes);
+  while (at + 64 < size && memcmp(bytes + at, kName, sizeof kName - 1) != 0) ++at;
+  bytes[at + sizeof kName - 1 + 4 + 8] = 23; /* behind the number of dimensions and one of them */
+  if (!CHECK_OK(open_bytes(bytes, (int64_t)size, &model))) return;
+  CHECK_STATUS(llmrt_model_plan(model, NULL, &plan), LLMRT_STATUS_UNIMPLEMENTED);
+  CHECK(strstr(last_message(), "\"output_norm.weight\" has type IQ4_XS, which is not") != NULL);
+  CHECK(strstr(last_message(), "; use a file with F32, ") != NULL);
   llmrt_model_release(model);
 }
 
@@ -253,6 +332,8 @@ int main(void) {
   a_file_without_permission_is_denied();
   corrupt_and_unknown_files_are_told_apart();
   a_model_without_tokenizer_says_so();
+  a_tokenizer_that_is_not_known_says_so();
+  a_tensor_type_that_is_not_known_is_described();
   plan_tells_why_a_model_does_not_run();
   if (model_path() == NULL) return check_failures ? check_result() : skip_without_model();
   CHECK_STATUS(open_path(model_path(), 0, 1000), LLMRT_STATUS_DATA_LOSS);
@@ -260,6 +341,7 @@ int main(void) {
   source = model_source();
   if (!CHECK_OK(llmrt_model_open(source, &model))) return check_result();
   llmrt_source_release(source); /* the model keeps what it needs */
+  plan_names_a_type_that_is_not_known();
   plan_checks_its_options(model);
   metadata_is_listed_by_number_and_by_key(model);
   tensors_are_listed_by_number(model);

@@ -60,6 +60,34 @@ class InspectTest(ProgramTest):
             self.assertNotIn(b'\x1b', text)
             self.assertIn(b'output\\x1b[31m', text)
 
+    def test_types_that_cannot_run_are_named(self):
+        data = pathlib.Path(any_model()).read_bytes()
+        # The directory's entry of output_norm.weight: its name, one dimension of 8 bytes, its type (F32).
+        at = data.index(b'output_norm.weight') + len('output_norm.weight') + 4 + 8
+        self.assertEqual(data[at:at + 4], bytes(4))
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data[:at] + bytes((23, 0, 0, 0)) + data[at + 4:])
+            file.flush()
+            tensors = {tensor['name']: tensor for tensor in self.json_of('inspect', file.name)['tensors']}
+            norm = tensors['output_norm.weight']
+            self.assertEqual((norm['type'], norm['bytes'], norm['numeric_class']), ('IQ4_XS', 0, ''))
+            self.assertIn('IQ4_XS', self.succeed('inspect', file.name).decode('utf-8'))
+            name = pathlib.Path(file.name).name
+            self.refuse(program.FAILED, 'plan', file.name,
+                        says=f'{name}: tensor "output_norm.weight" has type IQ4_XS, which is not supported; use')
+
+    def test_a_tokenizer_that_is_not_known_hides_nothing_else(self):
+        data = pathlib.Path(any_model()).read_bytes()
+        key = b'tokenizer.ggml.model' + bytes((8, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0))
+        self.assertIn(key + b'llama', data)
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data.replace(key + b'llama', key + b'rwkvx'))
+            file.flush()
+            model = self.json_of('inspect', file.name)
+            self.assertEqual(model['metadata']['tokenizer.ggml.model'], 'rwkvx')
+            self.assertGreater(model['vocab_size'], 0)
+            self.refuse(program.FAILED, 'tokenize', file.name, '--text', 'text', says='tokenizer model "rwkvx" is not supported')
+
     def test_a_vocabulary_has_no_tensors(self):
         model = self.json_of('inspect', program.require(program.SHARED / 'tokenizers' / 'gpt-2.gguf'))
         self.assertEqual((model['tensors'], model['vocab_size']), ([], 50257))

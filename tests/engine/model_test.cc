@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "tests/engine/test_engine.h"
 
 namespace llmrt::engine {
@@ -28,6 +33,51 @@ TEST(ModelTest, ThePlanIsThatOfTheLoadAndHasACeiling) {
   const auto engine = llmrt::testing::OpenEngine(source, options);
   EXPECT_EQ(engine->GetPlan()->total_bytes, plan->total_bytes);
   EXPECT_EQ(engine->GetPlan()->kv_blocks, plan->kv_blocks);
+}
+
+// The random model with one text for another of the same length.
+llmrt::testing::MemorySource RandomModelWith(std::string_view text, std::string_view other) {
+  std::vector<uint8_t> bytes = llmrt::testing::MakeRandomModel({});
+  const auto at = std::search(bytes.begin(), bytes.end(), text.begin(), text.end());
+  EXPECT_NE(at, bytes.end());
+  std::copy(other.begin(), other.end(), at);
+  return llmrt::testing::MemorySource(std::move(bytes));
+}
+
+TEST(ModelTest, ATokenizerThatIsNotKnownLeavesTheRestReadable) {
+  // The value of tokenizer.ggml.model, between its length and the next key's.
+  constexpr std::string_view kKey = "tokenizer.ggml.model\x08\0\0\0\x05\0\0\0\0\0\0\0";
+  const std::string key(kKey.data(), 20 + 12);
+  auto source = RandomModelWith(key + "llama", key + "rwkvx");
+  const auto model = Model::Open(source, false);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->vocab_size(), 300);
+  const absl::Status status = (*model)->tokenizer().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(status.message().rfind("memory: tokenizer model \"rwkvx\" is not supported; ", 0), 0u)
+      << status;
+  EngineOptions options;
+  options.threads = 1;
+  EXPECT_TRUE((*model)->MakePlan(options).ok());  // token ids need no tokenizer
+}
+
+TEST(ModelTest, ATensorTypeThatIsNotKnownIsRefusedByThePlan) {
+  // The directory's entry: name, 2 dimensions of 64 and 300, type F32.
+  std::string entry = "token_embd.weight";
+  for (const char byte : {2, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 44, 1, 0, 0, 0, 0, 0, 0}) {
+    entry.push_back(byte);
+  }
+  auto source = RandomModelWith(entry + std::string("\0", 1), entry + std::string("\x17", 1));
+  const auto model = Model::Open(source, false);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->file().FindTensor("token_embd.weight")->unsupported_type, "IQ4_XS");
+  const absl::Status status = (*model)->MakePlan({}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(status.message().rfind("memory: tensor \"token_embd.weight\" has type IQ4_XS, which is "
+                                   "not supported; use a file with F32, ",
+                                   0),
+            0u)
+      << status;
 }
 
 TEST(ModelTest, AFileThatIsNoModelIsAStatus) {

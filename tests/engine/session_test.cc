@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
+#include <string_view>
+#include <vector>
 
 #include "tests/engine/test_engine.h"
 
@@ -21,6 +24,28 @@ TEST(SessionTest, BosIsAddedOnlyAtTheStart) {
   tokens.resize(static_cast<size_t>(session->GetTokens(0, absl::MakeSpan(tokens)).value()));
   EXPECT_EQ(std::count(tokens.begin(), tokens.end(), 1), 1);
   EXPECT_EQ(tokens[0], 1);
+}
+
+TEST(SessionTest, EosIsNeverAddedBehindAPrompt) {
+  std::vector<uint8_t> bytes = llmrt::testing::MakeRandomModel({});
+  // With this key gone BOS is added by default, and the key of the same length asks for EOS.
+  const std::string_view key = "add_bos_token", other = "add_eos_token";
+  const auto at = std::search(bytes.begin(), bytes.end(), key.begin(), key.end());
+  ASSERT_NE(at, bytes.end());
+  std::copy(other.begin(), other.end(), at);
+  const auto engine =
+      llmrt::testing::OpenEngine(std::make_shared<llmrt::testing::MemorySource>(std::move(bytes)));
+  EXPECT_EQ(engine->GetModel().value()->tokenizer().value()->Encode("ab", {})->back(), 2);
+  const auto session = engine->CreateSession({}).value();
+  ASSERT_TRUE(session->AppendText("ab", {}).ok());
+  ASSERT_TRUE(session->AppendText("cd", {}).ok());
+  StreamOptions options;
+  options.max_tokens = 0;
+  llmrt::testing::ReadAll(*engine, *session->Submit(options).value());
+  std::vector<int32_t> tokens(20);
+  tokens.resize(static_cast<size_t>(session->GetTokens(0, absl::MakeSpan(tokens)).value()));
+  EXPECT_EQ(tokens[0], 1);
+  EXPECT_EQ(std::count(tokens.begin(), tokens.end(), 2), 0);
 }
 
 TEST(SessionTest, PlainTextHasNoBos) {

@@ -75,10 +75,15 @@ TEST(GgufCursorTest, CountsAreHeldAgainstTheBytesLeft) {
   EXPECT_EQ(cursor.CheckCount(UINT64_MAX, 1, "count").code(), absl::StatusCode::kDataLoss);
 }
 
-TEST(GgufCursorTest, NamesAreQuotedEscapedAndCut) {
-  EXPECT_EQ(Quoted("blk.0"), "\"blk.0\"");
-  EXPECT_EQ(Quoted("a\nb\"c"), "\"a\\nb\\\"c\"");
-  EXPECT_EQ(Quoted(std::string(100, 'x')), "\"" + std::string(80, 'x') + "...\"");
+TEST(GgufCursorTest, CountsAboveALimitAreNamedWithIt) {
+  const auto source = CopyMemory(Pattern(100));
+  Sha256 hash;
+  const GgufCursor cursor(source.get(), &hash);
+  EXPECT_TRUE(cursor.CheckLimit(50, 50, "count").ok());
+  const absl::Status status = cursor.CheckLimit(51, 50, "count");
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(status.message(),
+            "memory: count is 51; the limit is 50 (at byte 0); download or convert the file again");
 }
 
 // A source of any size that holds nothing: the header's bound applies to what is really a huge

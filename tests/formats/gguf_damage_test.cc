@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "formats/gguf.h"
+#include "formats/gguf_cursor.h"
 #include "memory/counted_heap.h"
 #include "tests/formats/gguf_bytes.h"
 #include "tests/temp_folder.h"
@@ -184,10 +185,10 @@ TEST(GgufDamageTest, LyingCountsTakeNoMemory) {
   }
 }
 
-// The worst real content is a vocabulary of empty strings: 8 bytes each in the file, 32 in memory,
-// and a vector that has just doubled holds three times that while it moves: 12 times the file. One
-// more for the rest, and the buffer of 1 MiB.
-TEST(GgufDamageTest, MemoryStaysInProportionToTheFile) {
+// The worst that a header's many bytes can hold is a vocabulary of empty strings: 8 bytes each in
+// the file, 32 in memory, and a vector that has just doubled holds three times that while it moves:
+// 12 times the file. One more for the rest, and the buffer of 1 MiB.
+TEST(GgufDamageTest, MemoryForAVocabularyIsInProportionToTheFile) {
   if (!memory::HeapIsCounted()) GTEST_SKIP() << "a sanitizer keeps its own operator new";
   constexpr uint64_t kTokens = 600000;
   const GgufBytes file = GgufBytes()
@@ -196,6 +197,29 @@ TEST(GgufDamageTest, MemoryStaysInProportionToTheFile) {
                              .Zeros(8 * kTokens);
   const auto bytes = static_cast<int64_t>(file.bytes().size());
   EXPECT_LT(PeakOfOpening(file.bytes()), 13 * bytes + (2 << 20));
+}
+
+// Keys and tensors take more than that for their bytes, but end at a number. A key: its entry of 72
+// bytes, three halves of that while the vector of 2^16 doubles a last time, and its node in the
+// index, another 72 and up to 16 that the allocator adds: 196. A name above 15 bytes has two copies
+// besides.
+TEST(GgufDamageTest, MemoryForKeysIsBounded) {
+  if (!memory::HeapIsCounted()) GTEST_SKIP() << "a sanitizer keeps its own operator new";
+  GgufBytes file;
+  file.Header(0, kGgufKeysMax);
+  for (uint64_t i = 0; i < kGgufKeysMax; ++i) file.Key(std::to_string(i), Type::kUint8).U8(1);
+  EXPECT_LT(PeakOfOpening(file.bytes()), 200 * static_cast<int64_t>(kGgufKeysMax) + (2 << 20));
+}
+
+// A tensor: 152 bytes three times while the model's vector doubles beside the part's, a node of 72
+// in the index and 64 in the set of names before: less than 40 MiB for all.
+TEST(GgufDamageTest, MemoryForTensorsIsBounded) {
+  if (!memory::HeapIsCounted()) GTEST_SKIP() << "a sanitizer keeps its own operator new";
+  GgufBytes file;
+  file.Header(kGgufTensorsMax, 0);
+  for (uint64_t i = 0; i < kGgufTensorsMax; ++i) file.Tensor(std::to_string(i), {1}, 0, i * 32);
+  file.Pad().Zeros(32 * kGgufTensorsMax);
+  EXPECT_LT(PeakOfOpening(file.bytes()), 40 << 20);
 }
 
 }  // namespace

@@ -86,6 +86,36 @@ TEST(GgufMetadataTest, LargeArraysStayAsTheirLength) {
   }
 }
 
+TEST(GgufMetadataTest, KeysEndAtALimitBeforeAnyIsRead) {
+  const auto keys = [](uint64_t count) {
+    return [count](GgufBytes& f) {
+      f.Header(0, count);
+      for (uint64_t i = 0; i < count; ++i) f.Key(std::to_string(i), Type::kUint8).U8(1);
+    };
+  };
+  GgufBytes most;
+  keys(kGgufKeysMax)(most);
+  const auto model = OpenBytes(most.bytes());
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->metadata().size(), kGgufKeysMax);
+  // At byte 24 nothing but the fixed header was read.
+  ExpectRefused({"one more", keys(kGgufKeysMax + 1), kDataLoss,
+                 "number of metadata keys is 65537; the limit is 65536 .at byte 24.; download"});
+}
+
+TEST(GgufMetadataTest, ArraysEndAtALimitBeforeAnyElementIsRead) {
+  for (const char* key : {"k", "tokenizer.ggml.token_type"}) {
+    const auto array = [key](uint64_t count) {
+      return [=](GgufBytes& f) { f.Header(0, 1).Array(key, Type::kUint8, count).Zeros(count); };
+    };
+    GgufBytes most;
+    array(kGgufElementsMax)(most);
+    EXPECT_TRUE(OpenBytes(most.bytes()).ok()) << key;
+    ExpectRefused({"one more", array(kGgufElementsMax + 1), kDataLoss,
+                   "array length of key \".*\" is 16777217; the limit is 16777216 .*; download"});
+  }
+}
+
 TEST(GgufMetadataTest, LiesAboutKeysAndScalars) {
   const Lie lies[] = {
       {"more keys than bytes", [](GgufBytes& f) { f.Header(0, 1000).Zeros(100); }, kDataLoss,

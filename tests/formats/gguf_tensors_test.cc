@@ -11,7 +11,6 @@ namespace {
 
 using Type = GgufValueType;
 constexpr absl::StatusCode kDataLoss = absl::StatusCode::kDataLoss;
-constexpr absl::StatusCode kUnimplemented = absl::StatusCode::kUnimplemented;
 
 constexpr uint32_t kF32 = 0;
 constexpr uint32_t kQ8_0 = 8;
@@ -98,15 +97,67 @@ TEST(GgufTensorsTest, LiesAboutShapes) {
   for (const Lie& lie : lies) ExpectRefused(lie);
 }
 
-TEST(GgufTensorsTest, TypesThatAreNotSupportedAreNamed) {
+TEST(GgufTensorsTest, TypesThatAreNotSupportedAreDescribedAndNotRead) {
+  const struct {
+    uint32_t number;
+    std::string_view name;
+  } types[] = {{10, "Q2_K"},  {23, "IQ4_XS"},    {39, "MXFP4"},
+               {4, "type 4"}, {200, "type 200"}, {~0u, "type 4294967295"}};
+  for (const auto& type : types) {
+    GgufBytes file;
+    file.Header(2, 0).Tensor("a", {4}, kF32, 0).Tensor("t\n", {200, 3}, type.number, 32);
+    const auto model = OpenBytes(file.Pad().Zeros(64).bytes());
+    ASSERT_TRUE(model.ok()) << model.status();
+    const TensorInfo& tensor = *(*model)->FindTensor("t\n");
+    EXPECT_EQ(tensor.unsupported_type, type.name);
+    EXPECT_EQ(tensor.rows(), 3);
+    EXPECT_EQ(tensor.bytes, 0);
+    const std::string refusal = absl::StrCat(
+        "memory: tensor \"t\\n\" has type ", type.name,
+        ", which is not supported; use a file with F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, "
+        "Q4_K, Q5_K or Q6_K");
+    EXPECT_EQ((*model)->CheckTypes(), absl::UnimplementedError(refusal));
+    EXPECT_EQ((*model)->ReadTensor(tensor, 0, {}), absl::UnimplementedError(refusal));
+    EXPECT_EQ((*model)->FindTensor("a")->unsupported_type, "");
+  }
+}
+
+TEST(GgufTensorsTest, PlacesOfUnsupportedTypesAreChecked) {
+  constexpr uint32_t kIq4Xs = 23;
   const Lie lies[] = {
-      {"Q2_K", One({256}, 10), kUnimplemented, "tensor \"t\" has type Q2_K .10., which is not"},
-      {"MXFP4", One({256}, 39), kUnimplemented, "type MXFP4 .39."},
-      {"I32", One({256}, 26), kUnimplemented, "type I32 .26."},
-      {"withdrawn", One({256}, 4), kUnimplemented, "type unknown .4."},
-      {"2^32 - 1", One({256}, ~0u), kUnimplemented, "type unknown .4294967295.*use F32, F16"},
+      {"offset off the alignment", One({256}, kIq4Xs, 16), kDataLoss, "no multiple of the align"},
+      {"offset at the end", One({256}, kIq4Xs, 4096), kDataLoss,
+       "\"t\" has 1 bytes from byte 4160 on; the file ends at 4160"},
+      {"offset past the file", One({256}, kIq4Xs, 1 << 20), kDataLoss, "starts at offset 1048576"},
+      {"more values than 2^63", One({1ull << 40, 1ull << 24}, kIq4Xs), kDataLoss,
+       "shape 1099511627776 x 16777216, whose size in bytes exceeds"},
+      {"two at one place",
+       [](GgufBytes& f) {
+         f.Header(2, 0).Tensor("a", {4}, kIq4Xs, 0).Tensor("b", {4}, kIq4Xs, 0).Pad().Zeros(64);
+       },
+       kDataLoss, "starts at byte 96, inside tensor"},
+      {"inside one of a known type",
+       [](GgufBytes& f) {
+         f.Header(2, 0).Tensor("a", {16}, kF32, 0).Tensor("b", {4}, kIq4Xs, 32).Pad().Zeros(64);
+       },
+       kDataLoss, "\"b\" starts at byte 128, inside tensor \"a\", which ends at 160"},
   };
   for (const Lie& lie : lies) ExpectRefused(lie);
+}
+
+// Tensors "0", "1", ... of one value each.
+void PutTensors(uint64_t count, GgufBytes& file) {
+  file.Header(count, 0);
+  for (uint64_t i = 0; i < count; ++i) file.Tensor(std::to_string(i), {1}, kF32, i * 32);
+  file.Pad().Zeros(32 * count);
+}
+
+TEST(GgufTensorsTest, TensorsEndAtALimitBeforeAnyIsRead) {
+  GgufBytes most;
+  PutTensors(kGgufTensorsMax, most);
+  EXPECT_TRUE(OpenBytes(most.bytes()).ok());
+  ExpectRefused({"one more", [](GgufBytes& f) { PutTensors(kGgufTensorsMax + 1, f); }, kDataLoss,
+                 "number of tensors is 65537; the limit is 65536 .at byte 24.; download"});
 }
 
 TEST(GgufTensorsTest, LiesAboutPlaces) {

@@ -54,6 +54,7 @@ TEST(GgufTokenizerTest, SentencePieceDefaults) {
 TEST(GgufTokenizerTest, ByteLevelDefaults) {
   const TokenizerData data = TokenizerOf(Bpe("gpt-2"));
   EXPECT_EQ(data.family, TokenizerFamily::kByteLevelBpe);
+  EXPECT_EQ(data.model, "gpt2");
   EXPECT_EQ(data.merges, (std::vector<std::string>{"a b"}));
   EXPECT_EQ(data.bos_id, -1);
   EXPECT_EQ(data.eos_id, -1);
@@ -64,10 +65,18 @@ TEST(GgufTokenizerTest, ByteLevelDefaults) {
 }
 
 TEST(GgufTokenizerTest, Llama3VocabulariesStartWithBosByDefault) {
-  EXPECT_TRUE(TokenizerOf(Bpe("llama-bpe")).add_bos);
-  EXPECT_FALSE(TokenizerOf(Bpe("qwen2")).add_bos);
+  for (std::string_view name : {"llama-bpe", "llama3", "llama-v3", "falcon3"}) {
+    EXPECT_FALSE(TokenizerOf(Bpe(name)).add_bos) << name;  // there is none
+    GgufWriter with_bos = Bpe(name);
+    with_bos.AddUint32("tokenizer.ggml.bos_token_id", 1);
+    EXPECT_TRUE(TokenizerOf(with_bos).add_bos) << name;
+  }
+  GgufWriter other = Bpe("qwen2");
+  other.AddUint32("tokenizer.ggml.bos_token_id", 1);
+  EXPECT_FALSE(TokenizerOf(other).add_bos);
   EXPECT_EQ(TokenizerOf(Bpe("")).pre_tokenizer, "default");
   GgufWriter off = Bpe("llama-bpe");
+  off.AddUint32("tokenizer.ggml.bos_token_id", 1);
   off.AddBool("tokenizer.ggml.add_bos_token", false);
   EXPECT_FALSE(TokenizerOf(off).add_bos);
 }
@@ -130,6 +139,18 @@ TEST(GgufTokenizerTest, ModelWithoutVocabularyHasNone) {
   writer.AddString("tokenizer.ggml.model", "none");
   writer.AddStrings("tokenizer.ggml.tokens", {{"a"}});
   EXPECT_TRUE(TokenizerOf(writer).tokens.empty());
+}
+
+TEST(GgufTokenizerTest, UnknownFamilyKeepsItsNameAndTokens) {
+  GgufWriter writer;
+  writer.AddString("tokenizer.ggml.model", "rwkv");
+  writer.AddStrings("tokenizer.ggml.tokens", {{"a", "b", "c"}});
+  writer.AddUint32("tokenizer.ggml.eos_token_id", 70000);  // means what it likes
+  const TokenizerData data = TokenizerOf(writer);
+  EXPECT_EQ(data.family, TokenizerFamily::kUnsupported);
+  EXPECT_EQ(data.model, "rwkv");
+  EXPECT_EQ(data.tokens.size(), 3u);
+  EXPECT_FALSE(data.add_bos);
 }
 
 TEST(GgufTokenizerTest, VocabularyLeavesOnlyItsLengthInTheMetadata) {
@@ -211,13 +232,6 @@ TEST(GgufTokenizerTest, ContradictionsAreNamed) {
          Append(writer, f);
        },
        kInvalid, "tokens\" holds 0 tokens; a vocabulary has 1 to"},
-      {"unknown family",
-       [](GgufBytes& f) {
-         GgufWriter writer;
-         writer.AddString("tokenizer.ggml.model", "rwkv\n");
-         Append(writer, f);
-       },
-       absl::StatusCode::kUnimplemented, "tokenizer model \"rwkv.n\" is not supported; use llama"},
   };
   for (const Lie& lie : lies) ExpectRefused(lie);
 }

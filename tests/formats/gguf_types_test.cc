@@ -24,9 +24,9 @@ TEST(GgufTypesTest, OtherTensorTypesHaveNamesOnly) {
   EXPECT_EQ(GgufTensorTypeName(10), "Q2_K");
   EXPECT_EQ(GgufTensorTypeName(23), "IQ4_XS");
   EXPECT_EQ(GgufTensorTypeName(39), "MXFP4");
-  EXPECT_EQ(GgufTensorTypeName(4), "unknown");  // withdrawn
-  EXPECT_EQ(GgufTensorTypeName(40), "unknown");
-  EXPECT_EQ(GgufTensorTypeName(0xffffffff), "unknown");
+  EXPECT_EQ(GgufTensorTypeName(4), "type 4");  // withdrawn
+  EXPECT_EQ(GgufTensorTypeName(40), "type 40");
+  EXPECT_EQ(GgufTensorTypeName(0xffffffff), "type 4294967295");
 }
 
 TEST(GgufTypesTest, MinimumBytesAreThoseOfAnEmptyValue) {

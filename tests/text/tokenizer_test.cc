@@ -52,6 +52,7 @@ TEST(TokenizerTest, BosAndEosAreAddedAsTheModelSays) {
   data.add_bos = false;
   data.add_eos = true;
   EXPECT_THAT(Pieces(*Create(data), "ab", {}), ElementsAre("\u2581ab", "</s>"));
+  EXPECT_THAT(Pieces(*Create(data), "ab", {.add_eos = false}), ElementsAre("\u2581ab"));
   EXPECT_THAT(Pieces(*Create(SmallByteLevel()), "ab", {}), ElementsAre("ab"));
 }
 
@@ -171,6 +172,13 @@ TEST(TokenizerTest, AnUnknownFamilyIsUnimplemented) {
   TokenizerData data = SmallByteLevel();
   data.family = static_cast<formats::TokenizerFamily>(9);
   EXPECT_EQ(Tokenizer::Create(data).status().code(), absl::StatusCode::kUnimplemented);
+  data = TokenizerData();  // no tokens: what says that the family is unknown comes first
+  data.family = formats::TokenizerFamily::kUnsupported;
+  data.model = "rwkv\n";
+  EXPECT_EQ(Tokenizer::Create(data).status(),
+            absl::UnimplementedError("tokenizer model \"rwkv\\n\" is not supported; use a model "
+                                     "with llama (SentencePiece) or gpt2 (byte-level BPE), or pass "
+                                     "token ids"));
 }
 
 TEST(TokenizerTest, OneTokenizerServesManyThreads) {

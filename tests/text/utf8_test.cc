@@ -52,11 +52,5 @@ TEST(Utf8Test, AnInvalidByteDecodesAsOneReplacementCharacter) {
   }
 }
 
-TEST(Utf8Test, AQuoteIsOnePrintableLine) {
-  EXPECT_EQ(QuoteForMessage("token"), "\"token\"");
-  EXPECT_EQ(QuoteForMessage("a\nb\xFF"), "\"a\\nb\\xff\"");
-  EXPECT_EQ(QuoteForMessage(std::string(100, 'a')), "\"" + std::string(48, 'a') + "...\"");
-}
-
 }  // namespace
 }  // namespace llmrt::text
