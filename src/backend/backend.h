@@ -148,9 +148,13 @@ class Backend {
   virtual int32_t num_threads() const = 0;
   // The class that products with this weight type run in.
   virtual NumericClass ClassFor(WeightType type) const = 0;
-  // Sequential read bandwidth, measured briefly, for the planner's ceiling.
-  virtual double MeasureReadBandwidth() = 0;  // bytes per second
+  // Sequential read bandwidth of memory, measured briefly (0.1 s or so) with a temporary buffer of
+  // the backend's LargeMemory, for the planner's ceiling. Bytes per second; 0: unknown.
+  virtual double MeasureReadBandwidth() = 0;
 
+  // The largest head dimension that its attention holds: CreateKvCache refuses larger ones, but a
+  // planner asks before weights are loaded.
+  virtual int32_t max_head_dim() const = 0;
   // Large memory that the backend took when it was made: scratch of its threads.
   virtual int64_t ScratchBytes() const = 0;
   // Bytes a matrix or cache will take, before anything is allocated: the planner's numbers.

@@ -33,21 +33,65 @@ inline constexpr int64_t kActivationBlockValues = 32;
 // Products sum K in chunks of this many, each from zero, the chunk sums added ascending.
 inline constexpr int64_t kChunkK = 512;
 
+// Everything that a product's bits depend on besides its numbers: two classes with equal fields are
+// one class. Shown to the host as `name`, or in full by DescribeClass.
 struct NumericClass {
   std::string_view name;
   ActivationFormat activation;
+  int32_t activation_block;     // activations that share a scale; 1: none is shared
+  int32_t k_step;               // values of K in one step of the inner order ("instruction K")
+  int64_t k_chunk;              // values of K summed from zero; 0: all of them
+  std::string_view scales;      // how the weights' scales enter
+  std::string_view rounded_at;  // where a rounding happens; nowhere else
 };
 
-// The classes of mode `exact` on the CPU:
-//   float32 lanes   F32, F16: 16 virtual lanes of fma, a fixed tree, chunks of 512
-//   bfloat16 pairs  BF16: even and odd products summed apart per 32 of K, then into the chunk's sum
-//   int8 blocks     every quantized type: exact int32 sums a scale group,
-//                   acc = fma(float(isum), d_w * d_a, acc) for each group ascending, then, for
-//                   types with an offset, acc = fma(float(sum_a), m_w * d_a, acc)
-constexpr NumericClass ClassOf(WeightType type) {
-  if (IsQuantized(type)) return {"int8-blocks-32", ActivationFormat::kInt8};
-  if (type == WeightType::kBF16) return {"bfloat16-pairs", ActivationFormat::kBF16};
-  return {"float32-lanes-16", ActivationFormat::kF32};
+inline constexpr NumericClass kFloat32Lanes = {
+    .name = "float32-lanes-16",
+    .activation = ActivationFormat::kF32,
+    .activation_block = 1,
+    .k_step = 16,
+    .k_chunk = kChunkK,
+    .scales = "none",
+    .rounded_at = "each fma of 16 lanes, each sum of the tree, each chunk's addition"};
+
+inline constexpr NumericClass kBFloat16Pairs = {
+    .name = "bfloat16-pairs",
+    .activation = ActivationFormat::kBF16,
+    .activation_block = 1,
+    .k_step = 32,
+    .k_chunk = kChunkK,
+    .scales = "none",
+    .rounded_at =
+        "activation to bfloat16, each fma of even and of odd values, even + odd, each "
+        "step's and each chunk's addition"};
+
+inline constexpr NumericClass kInt8Blocks = {
+    .name = "int8-blocks-32",
+    .activation = ActivationFormat::kInt8,
+    .activation_block = static_cast<int32_t>(kActivationBlockValues),
+    .k_step = 32,
+    .k_chunk = kChunkK,
+    .scales =
+        "fma(isum, scale_w * scale_a, acc) a scale group, then "
+        "fma(sum_a, offset_w * scale_a, acc)",
+    .rounded_at =
+        "activation to int8 and its scale, each product of scales, each fma, each "
+        "chunk's addition"};
+
+// Mode `reference`, every weight type.
+inline constexpr NumericClass kFloat32Plain = {
+    .name = "float32-plain",
+    .activation = ActivationFormat::kF32,
+    .activation_block = 1,
+    .k_step = 1,
+    .k_chunk = 0,
+    .scales = "into the weight, which is rounded to float32 where its type has an offset",
+    .rounded_at = "each product and sum to float64, the total to float32"};
+
+// The classes of mode `exact` on the CPU; ops/matmul.h has their formulas.
+constexpr const NumericClass& ClassOf(WeightType type) {
+  if (IsQuantized(type)) return kInt8Blocks;
+  return type == WeightType::kBF16 ? kBFloat16Pairs : kFloat32Lanes;
 }
 
 // Bytes of one prepared row of `cols` values. Rows of the int8 format are padded to whole blocks,

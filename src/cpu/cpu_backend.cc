@@ -57,7 +57,7 @@ backend::NumericClass CpuBackend::ClassFor(backend::WeightType type) const {
   return backend::ClassOf(type);
 }
 
-double CpuBackend::MeasureReadBandwidth() { return cpu::MeasureReadBandwidth(*pool_); }
+double CpuBackend::MeasureReadBandwidth() { return cpu::MeasureReadBandwidth(*pool_, memory_); }
 
 int64_t CpuBackend::MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const {
   return ops::HostMatrix::Bytes(type, rows, cols).value_or(0);
@@ -95,7 +95,8 @@ absl::StatusOr<std::unique_ptr<backend::KvCache>> CpuBackend::CreateKvCache(
     const backend::KvShape& shape, int64_t num_blocks) {
   if (shape.head_dim > kHeadDimMax) {
     return absl::UnimplementedError(absl::StrCat("head dimension ", shape.head_dim,
-                                                 "; the CPU kernels go up to ", kHeadDimMax));
+                                                 "; the CPU kernels go up to ", kHeadDimMax,
+                                                 "; use numerics reference"));
   }
   return ops::HostKvCache::Create(memory_, shape, num_blocks);
 }

@@ -29,6 +29,7 @@ class CpuBackend final : public backend::Backend {
   backend::NumericClass ClassFor(backend::WeightType type) const override;
   double MeasureReadBandwidth() override;
 
+  int32_t max_head_dim() const override { return static_cast<int32_t>(kHeadDimMax); }
   int64_t ScratchBytes() const override { return scratch_.bytes(); }
   int64_t MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const override;
   int64_t KvBlockBytes(const backend::KvShape& shape) const override;

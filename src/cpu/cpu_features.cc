@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -24,6 +26,14 @@ std::string ReadLine(const std::string& path) {
   char line[256];
   if (file == nullptr || std::fgets(line, sizeof(line), file.get()) == nullptr) return "";
   return line;
+}
+
+// "32768K" or "1048576" in bytes; 0 for anything else.
+int64_t ParseBytes(const std::string& text) {
+  char* end = nullptr;
+  const int64_t number = std::strtoll(text.c_str(), &end, 10);
+  const int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : 0;
+  return number > 0 && number < (int64_t{1} << 62 >> shift) ? number << shift : 0;
 }
 
 }  // namespace
@@ -94,9 +104,41 @@ int32_t CountUsableCores() {
 }
 
 int64_t LastLevelCacheBytes() {
-  const int64_t level3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
-  const int64_t level2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  return std::max<int64_t>({level3, level2, 0});
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) CPU_SET(0, &allowed);
+  // An instance is told by the list of its processors. The level above two is the last one that
+  // processors of today have; those without it end at two.
+  for (const int index : {3, 2}) {
+    std::map<std::string, int64_t> instances;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (!CPU_ISSET(cpu, &allowed)) continue;
+      const std::string folder =
+          absl::StrCat("/sys/devices/system/cpu/cpu", cpu, "/cache/index", index, "/");
+      const int64_t bytes = ParseBytes(ReadLine(folder + "size"));
+      if (bytes > 0) instances[ReadLine(folder + "shared_cpu_list")] = bytes;
+    }
+    int64_t sum = 0;
+    for (const auto& [processors, bytes] : instances) sum += bytes;
+    if (sum > 0) return sum;
+  }
+  // Without sysfs: the C library's answer, which in virtual machines may be a whole socket's.
+  return std::max<int64_t>({sysconf(_SC_LEVEL3_CACHE_SIZE), sysconf(_SC_LEVEL2_CACHE_SIZE), 0});
+}
+
+int64_t AvailableMemoryBytes() {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/meminfo", "re"),
+                                                             &std::fclose);
+  int64_t available = 0;
+  char line[256];
+  while (file != nullptr && std::fgets(line, sizeof(line), file.get()) != nullptr) {
+    constexpr std::string_view kField = "MemAvailable:";
+    if (std::string_view(line).substr(0, kField.size()) != kField) continue;
+    available = std::strtoll(line + kField.size(), nullptr, 10) * 1024;
+  }
+  // "max" where there is no limit.
+  const int64_t limit = ParseBytes(ReadLine("/sys/fs/cgroup/memory.max"));
+  return limit > 0 ? std::min(available, limit) : available;
 }
 
 }  // namespace llmrt::cpu

@@ -1,4 +1,4 @@
-// What this processor can do, asked at run time, and how many cores the process may use.
+// What this machine can do, asked at run time: instructions, cores, caches, memory.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,12 @@ absl::StatusOr<backend::CpuTier> PickTier(backend::CpuTier asked);
 // once, where the system tells them apart). At least 1.
 int32_t CountUsableCores();
 
-// Bytes of the largest cache, or 0 where unknown.
+// Bytes of the last level of cache that the process may fill: of all its instances (large
+// processors have several) beside the cores that the process may run on. 0 where unknown.
 int64_t LastLevelCacheBytes();
+
+// Bytes of memory that the system would still give out without swapping, at most what the control
+// group of the process may have. 0 where unknown.
+int64_t AvailableMemoryBytes();
 
 }  // namespace llmrt::cpu

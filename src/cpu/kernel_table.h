@@ -22,7 +22,8 @@ inline constexpr int kActivationFormatCount = 3;
 inline constexpr int64_t kPanelRows = 8;
 // Rows of activations for which one unpacking of the weights serves.
 inline constexpr int64_t kMatMulTileM = 128;
-// Heads larger than this are refused when a model is built: attention's scratch is laid out for it.
+// Attention's scratch is laid out for it; the backend says so (max_head_dim) and refuses larger
+// ones.
 inline constexpr int64_t kHeadDimMax = 512;
 // Query heads that read one KV head together; more of them go in several passes.
 inline constexpr int64_t kGroupMax = 8;

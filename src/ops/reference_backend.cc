@@ -1,6 +1,7 @@
 // Mode `reference`: every op in the plainest order, float32 between ops and double inside sums, one
 // thread. It exists to be compared with independent implementations (golden tests), so it follows
 // the formulas, not the rounding points of mode `exact`.
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -28,11 +29,13 @@ class ReferenceBackend final : public backend::Backend {
   std::string DeviceClass() const override { return "cpu/reference"; }
   int32_t num_threads() const override { return 1; }
   backend::NumericClass ClassFor(backend::WeightType) const override {
-    return {"float32-plain", backend::ActivationFormat::kF32};
+    return backend::kFloat32Plain;
   }
   // Its speed is bound by arithmetic, so there is no bandwidth to plan with.
   double MeasureReadBandwidth() override { return 0; }
 
+  // Its ops keep rows in vectors of any length.
+  int32_t max_head_dim() const override { return std::numeric_limits<int32_t>::max(); }
   // Weights stay as in the file and are dequantized a row at a time.
   int64_t ScratchBytes() const override { return 0; }
   int64_t MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const override {

@@ -1,6 +1,7 @@
 #include "cpu/cpu_features.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include "gtest/gtest.h"
 
@@ -51,6 +52,12 @@ TEST(CpuFeaturesTest, UsableCoresFollowTheAffinityMask) {
 TEST(CpuFeaturesTest, TheLastCacheHasAPlausibleSize) {
   EXPECT_GE(LastLevelCacheBytes(), 0);
   EXPECT_LT(LastLevelCacheBytes(), int64_t{16} << 30);
+}
+
+TEST(CpuFeaturesTest, AvailableMemoryIsSomeAndNotAboveAll) {
+  const int64_t all = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  EXPECT_GT(AvailableMemoryBytes(), int64_t{1} << 20);
+  EXPECT_LE(AvailableMemoryBytes(), all);
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ TEST_F(ReferenceBackendTest, SaysWhatItIs) {
   EXPECT_EQ(backend_->num_threads(), 1);
   for (const WeightType type : kAllWeightTypes) {
     EXPECT_EQ(backend_->ClassFor(type).activation, ActivationFormat::kF32);
+    EXPECT_EQ(backend_->ClassFor(type).name, "float32-plain");
   }
   EXPECT_FALSE(backend::CreateReferenceBackend({}).ok());
 }
@@ -55,6 +56,12 @@ TEST_F(ReferenceBackendTest, ProductsUseUnroundedActivations) {
   params.out = expected.data();
   PlainMatMul(params, {0, 4});
   EXPECT_EQ(FirstDifference(out, expected), -1);
+}
+
+TEST_F(ReferenceBackendTest, HeadsMayBeLargerThanTheKernelsHold) {
+  EXPECT_GE(backend_->max_head_dim(), 1024);
+  EXPECT_TRUE(
+      backend_->CreateKvCache({.num_layers = 1, .num_kv_heads = 1, .head_dim = 1024}, 1).ok());
 }
 
 TEST_F(ReferenceBackendTest, AStepOfOneTokenAttendsToItself) {
