@@ -13,6 +13,13 @@ static int failed(const char* what) {
   return 1;
 }
 
+static void print_failure(llmrt_stream* stream) {
+  char message[1024] = "";
+  int64_t length;
+  llmrt_stream_get_message(stream, message, sizeof message, &length);
+  fprintf(stderr, "stream: %s\n", message);
+}
+
 int main(int argc, char** argv) {
   const char* path = argc > 1 ? argv[1] : "model.gguf";
   const char* prompt = argc > 2 ? argv[2] : "Once upon a time";
@@ -35,6 +42,7 @@ int main(int argc, char** argv) {
     if (llmrt_stream_read(stream, NULL, NULL, 0, text, sizeof text, &result)) return failed("read");
     fwrite(text, 1, (size_t)result.text_bytes, stdout);
   } while (result.finish_reason == LLMRT_FINISH_NONE);
+  if (result.finish_reason == LLMRT_FINISH_ERROR) print_failure(stream);
   llmrt_stream_release(stream);
   llmrt_session_release(session);
   llmrt_engine_release(engine);

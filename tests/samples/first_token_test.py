@@ -26,6 +26,11 @@ class FirstTokenTest(ProgramTest):
         self.assertEqual((result.returncode, result.stdout), (1, b''))
         self.assertRegex(result.stderr.decode(), r'^load: .*no-such-model\.gguf.*\n$')
 
+    def test_a_stream_that_fails_says_why_after_its_text(self):
+        result = subprocess.run([os.environ['LLMRT_FIRST_TOKEN_FAILING']], capture_output=True, timeout=100, check=False)
+        self.assertEqual((result.returncode, result.stdout), (1, b'Once'))
+        self.assertEqual(result.stderr, b'stream: the device was lost; load the model again\n')
+
     def test_a_prompt_that_does_not_fit_is_a_message(self):
         result = first_token(shared_model('tinystories-1.4M-q8_0.gguf'), 'far away ' * 1000)
         self.assertEqual((result.returncode, result.stdout), (1, b''))
