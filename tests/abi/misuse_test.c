@@ -2,7 +2,6 @@
  * a status and one line of text each time, no crash, and not a byte on stdout or stderr. */
 #define _POSIX_C_SOURCE 200809L
 
-#include <fenv.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -289,27 +288,11 @@ static int64_t file_size(FILE* file) {
   return fseek(file, 0, SEEK_END) == 0 ? (int64_t)ftell(file) : -1;
 }
 
-/* Hosts round as they like and have exceptions raise signals; a call changes neither and does not
- * die of the latter. */
-static void the_floating_point_mode_is_the_hosts(void) {
-  const int rounding = fegetround();
-  double third = 0;
-  llmrt_options* options = options_of(LLMRT_OPTIONS_STREAM);
-  CHECK(fesetround(FE_UPWARD) == 0);
-  feclearexcept(FE_ALL_EXCEPT);
-  CHECK_OK(llmrt_options_set_f64(options, LLMRT_STREAM_TOP_P, 1.0 / 3));
-  CHECK_OK(llmrt_options_get_f64(options, LLMRT_STREAM_TOP_P, &third));
-  CHECK(fegetround() == FE_UPWARD);
-  CHECK(fesetround(rounding) == 0);
-  llmrt_options_release(options);
-}
-
 int main(void) {
   FILE* quiet;
   const int real_stdout = dup(1);
   const int real_stderr = dup(2);
   make_handles();
-  the_floating_point_mode_is_the_hosts();
   quiet = tmpfile();
   CHECK(quiet != NULL && real_stdout >= 0 && real_stderr >= 0);
   if (quiet == NULL) return check_result();
