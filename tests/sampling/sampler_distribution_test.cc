@@ -26,10 +26,11 @@ double ChiSquareLimit(int degrees) {
 }
 
 // Probabilities of the survivors by definition: e^(logit / temperature), normalized.
-std::vector<double> Expected(const SamplingParams& params, const std::vector<float>& logits) {
+std::vector<double> Expected(const SamplingParams& params, const std::vector<float>& logits,
+                             const std::vector<int32_t>& history = {}) {
   std::vector<double> probabilities(logits.size());
   double total = 0;
-  for (const OracleToken& t : OracleSurvivors(params, OracleProcess(params, logits, {}))) {
+  for (const OracleToken& t : OracleSurvivors(params, OracleProcess(params, logits, history))) {
     probabilities[static_cast<size_t>(t.id)] = std::exp(static_cast<double>(t.logit));
     total += probabilities[static_cast<size_t>(t.id)];
   }
@@ -39,18 +40,20 @@ std::vector<double> Expected(const SamplingParams& params, const std::vector<flo
 
 enum class Vary { kPosition, kSeed, kSample };
 
-void ExpectFrequencies(SamplingParams params, const std::vector<float>& logits, Vary vary) {
+void ExpectFrequencies(SamplingParams params, const std::vector<float>& logits, Vary vary,
+                       const std::vector<int32_t>& history = {}) {
   Sampler sampler(static_cast<int32_t>(logits.size()));
   std::vector<int> counts(logits.size());
   Draw draw;
   for (int i = 0; i < kDraws; ++i) {
     if (vary == Vary::kSeed) params.seed = static_cast<uint64_t>(i);
     if (vary == Vary::kSample) params.sample_index = i;
-    ASSERT_TRUE(sampler.Sample(params, logits, {}, vary == Vary::kPosition ? i : 5, &draw).ok());
+    ASSERT_TRUE(
+        sampler.Sample(params, logits, history, vary == Vary::kPosition ? i : 5, &draw).ok());
     ++counts[static_cast<size_t>(draw.token)];
   }
   // Tokens expected fewer than ten times share one cell, as the approximation wants.
-  const std::vector<double> expected = Expected(params, logits);
+  const std::vector<double> expected = Expected(params, logits, history);
   double chi_square = 0, rare_expected = 0;
   int rare_count = 0, cells = 0;
   for (size_t t = 0; t < logits.size(); ++t) {
@@ -109,16 +112,55 @@ TEST(SamplerDistributionTest, FlatDistributionOverAThousandTokens) {
 
 TEST(SamplerDistributionTest, FiltersRenormalizeAmongSurvivors) {
   const std::vector<float> logits = NormalLogits(200, 2.0f, 6);
-  ExpectFrequencies({.temperature = 1.0f, .top_k = 12, .seed = 6}, logits, Vary::kPosition);
-  ExpectFrequencies({.temperature = 1.0f, .top_p = 0.8f, .seed = 7}, logits, Vary::kPosition);
-  ExpectFrequencies({.temperature = 1.0f, .min_p = 0.05f, .seed = 8}, logits, Vary::kPosition);
-  ExpectFrequencies({.temperature = 1.3f, .top_k = 40, .top_p = 0.9f, .min_p = 0.02f, .seed = 9},
-                    logits, Vary::kPosition);
+  for (const Vary vary : {Vary::kPosition, Vary::kSeed, Vary::kSample}) {
+    SCOPED_TRACE(static_cast<int>(vary));
+    ExpectFrequencies({.temperature = 1.0f, .top_k = 12, .seed = 6}, logits, vary);
+    ExpectFrequencies({.temperature = 1.0f, .top_p = 0.8f, .seed = 7}, logits, vary);
+    ExpectFrequencies({.temperature = 1.0f, .min_p = 0.05f, .seed = 8}, logits, vary);
+    ExpectFrequencies({.temperature = 1.3f, .top_k = 40, .top_p = 0.9f, .min_p = 0.02f, .seed = 9},
+                      logits, vary);
+  }
 }
 
 TEST(SamplerDistributionTest, BiasShiftsTheOdds) {
   ExpectFrequencies({.temperature = 1.0f, .logit_bias = {{0, 1.0f}, {1, -INFINITY}}, .seed = 10},
                     std::vector<float>(8, 0.0f), Vary::kPosition);
+}
+
+// Token 0 lies outside the window, 1 is in it once, 2 three times, 3 never.
+TEST(SamplerDistributionTest, PenaltiesLowerTheOddsOfWhatWasSaid) {
+  const SamplingParams params = {.temperature = 1.0f,
+                                 .repetition_penalty = 1.25f,
+                                 .presence_penalty = 0.3f,
+                                 .frequency_penalty = 0.2f,
+                                 .penalty_window = 4,
+                                 .seed = 12};
+  const std::vector<int32_t> history = {0, 0, 2, 1, 2, 2};
+  const std::vector<float> logits = {1.0f, 1.0f, -1.0f, 0.5f};
+  const double odds[] = {std::exp(1.0), std::exp(1.0 / 1.25 - 0.3 - 0.2),
+                         std::exp(-1.0 * 1.25 - 0.3 - 3 * 0.2), std::exp(0.5)};
+  const std::vector<double> expected = Expected(params, logits, history);
+  for (size_t t = 0; t < 4; ++t) {
+    EXPECT_NEAR(expected[t], odds[t] / (odds[0] + odds[1] + odds[2] + odds[3]), 1e-6) << t;
+  }
+  for (const Vary vary : {Vary::kPosition, Vary::kSeed, Vary::kSample}) {
+    SCOPED_TRACE(static_cast<int>(vary));
+    ExpectFrequencies(params, logits, vary, history);
+  }
+}
+
+TEST(SamplerDistributionTest, PenaltiesAndFiltersTogether) {
+  const std::vector<float> logits = NormalLogits(200, 2.0f, 13);
+  std::vector<int32_t> history;
+  for (int32_t t = 0; t < 200; t += 3) history.insert(history.end(), {t, t % 60});
+  ExpectFrequencies({.temperature = 1.2f,
+                     .top_k = 60,
+                     .top_p = 0.95f,
+                     .repetition_penalty = 1.1f,
+                     .presence_penalty = -0.2f,
+                     .frequency_penalty = 0.15f,
+                     .seed = 13},
+                    logits, Vary::kPosition, history);
 }
 
 TEST(SamplerDistributionTest, NeighbouringPositionsAreIndependent) {

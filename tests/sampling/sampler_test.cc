@@ -118,7 +118,7 @@ TEST(SamplerTest, TopKOfOneIsGreedyAtEveryTemperature) {
 }
 
 TEST(SamplerTest, DrawDependsOnNothingButItsInputs) {
-  Sampler used(300), fresh(300);
+  Sampler used(300);
   std::mt19937 random(17);
   std::normal_distribution<float> normal;
   for (int trial = 0; trial < 300; ++trial) {
