@@ -70,6 +70,64 @@ static void a_loading_engine_can_be_polled_and_cancelled(void) {
   llmrt_engine_release(engine);
 }
 
+/* A real model behind a gate that only its read number `held_read` waits at. */
+typedef struct held_model {
+  gate here;
+  char* bytes;
+  int64_t size;
+  int held_read;
+  int reads;
+} held_model;
+
+static int32_t read_held_model(void* user, int64_t offset, void* buffer, int64_t length) {
+  held_model* model = user;
+  pthread_mutex_lock(&model->here.mutex);
+  ++model->reads;
+  pthread_cond_broadcast(&model->here.changed);
+  while (model->reads - 1 == model->held_read && !model->here.is_open) {
+    pthread_cond_wait(&model->here.changed, &model->here.mutex);
+  }
+  pthread_mutex_unlock(&model->here.mutex);
+  memcpy(buffer, model->bytes + offset, (size_t)length);
+  return 0;
+}
+
+static void read_model_file(held_model* model) {
+  FILE* file = fopen(model_path(), "rb");
+  CHECK(file != NULL && fseek(file, 0, SEEK_END) == 0);
+  model->size = ftell(file);
+  rewind(file);
+  model->bytes = malloc((size_t)model->size);
+  CHECK(fread(model->bytes, 1, (size_t)model->size, file) == (size_t)model->size);
+  fclose(file);
+}
+
+/* The first read is of the header, the later ones are of weights. */
+static void a_load_that_is_cancelled_while_it_reads_ends_as_cancelled(int held_read) {
+  held_model model = {{PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0}, NULL, 0, 0, 0};
+  llmrt_source* source = NULL;
+  llmrt_engine* engine = NULL;
+  llmrt_load_info load = {sizeof load};
+  model.held_read = held_read;
+  read_model_file(&model);
+  CHECK_OK(llmrt_source_create_callback(read_held_model, &model, model.size, &source));
+  CHECK_OK(llmrt_engine_create(source, NULL, &engine));
+  llmrt_source_release(source);
+  pthread_mutex_lock(&model.here.mutex);
+  while (model.reads <= held_read) pthread_cond_wait(&model.here.changed, &model.here.mutex);
+  pthread_mutex_unlock(&model.here.mutex);
+  CHECK_OK(llmrt_engine_cancel_load(engine));
+  CHECK_STATUS(llmrt_engine_wait_load(engine, 0), LLMRT_STATUS_DEADLINE_EXCEEDED);
+  open_gate(&model.here);
+  CHECK_STATUS(llmrt_engine_wait_load(engine, -1), LLMRT_STATUS_CANCELLED);
+  CHECK_OK(llmrt_engine_get_load(engine, &load));
+  CHECK(load.phase == LLMRT_LOAD_FAILED && load.status == LLMRT_STATUS_CANCELLED);
+  CHECK(model.reads == held_read + 1); /* nothing was read after that */
+  everything_gives(engine, LLMRT_STATUS_CANCELLED);
+  llmrt_engine_release(engine);
+  free(model.bytes);
+}
+
 static llmrt_status load_with(llmrt_source* source, llmrt_options* options) {
   llmrt_engine* engine = NULL;
   llmrt_status status;
@@ -125,6 +183,21 @@ static void a_budget_is_a_limit_on_the_load(void) {
   CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_MEMORY_BUDGET_BYTES, 0));
   CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_CONTEXT_LENGTH, 1 << 30));
   CHECK(load_with(source, options) == LLMRT_STATUS_OUT_OF_RANGE);
+  llmrt_options_release(options);
+  llmrt_source_release(source);
+}
+
+static void a_device_that_the_machine_lacks_is_not_found(void) {
+  llmrt_source* source = model_source();
+  llmrt_options* options = options_of(LLMRT_OPTIONS_ENGINE);
+  llmrt_engine* engine = NULL;
+  CHECK_OK(llmrt_options_set_bytes(options, LLMRT_ENGINE_DEVICE, "cuda:0", -1));
+  CHECK_OK(llmrt_engine_create(source, options, &engine));
+  CHECK_STATUS(llmrt_engine_wait_load(engine, -1), LLMRT_STATUS_NOT_FOUND);
+  CHECK(strstr(last_message(), "cuda:0") != NULL); /* the value */
+  CHECK(strstr(last_message(), "cpu") != NULL);    /* and what to say instead */
+  llmrt_engine_release(engine);
+  CHECK(load_with(source, options) == LLMRT_STATUS_NOT_FOUND);
   llmrt_options_release(options);
   llmrt_source_release(source);
 }
@@ -442,6 +515,10 @@ int main(void) {
   a_loading_engine_can_be_polled_and_cancelled();
   a_failed_load_keeps_its_status();
   if (model_path() == NULL) return check_failures ? check_result() : skip_without_model();
+  a_load_that_is_cancelled_while_it_reads_ends_as_cancelled(0);
+  a_load_that_is_cancelled_while_it_reads_ends_as_cancelled(1);
+  a_load_that_is_cancelled_while_it_reads_ends_as_cancelled(3);
+  a_device_that_the_machine_lacks_is_not_found();
   a_budget_is_a_limit_on_the_load();
   large_memory_comes_from_the_hook();
   engine = loaded_engine(0);

@@ -1,5 +1,5 @@
 /* Every documented error of the model functions, and what they say of a real model. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700 /* P_tmpdir too */
 
 #include <sys/stat.h>
 #include <sys/wait.h>

@@ -38,7 +38,7 @@ void Mutate(std::mt19937& random, std::vector<uint8_t>& bytes) {
       break;
     }
     case 4: {  // cut out a stretch, what follows moves up
-      auto [begin, end] = std::minmax(place(0), place(0));
+      const auto [begin, end] = std::minmax({place(0), place(0)});
       bytes.erase(bytes.begin() + static_cast<int64_t>(begin),
                   bytes.begin() + static_cast<int64_t>(end));
       break;
