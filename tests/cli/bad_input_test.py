@@ -74,12 +74,12 @@ class BadInputTest(ProgramTest):
                 self.assertIn(status, (program.DONE, FAILED))
 
     def test_a_file_with_many_keys_takes_moments(self):
-        keys = {f'some.key.{i}': 'value' for i in range(150000)}
+        keys = {f'some.key.{i}': 'value' for i in range(65000)}  # the limit is 65536
         model = self.write(gguf_edit.with_metadata(pathlib.Path(program.tiny_model()).read_bytes(), keys))
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         self.assertLessEqual(keys.items(), self.json_of('inspect', model)['metadata'].items())
-        # Time that grows with the keys is under a second; with their square it is tens of them.
-        self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before, 5)
+        # Time that grows with the keys is under half a second; with their square it is many of them.
+        self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before, 3)
 
     def test_a_vocabulary_alone_cannot_generate(self):
         vocabulary = program.require(program.SHARED / 'tokenizers' / 'llama-spm.gguf')
