@@ -38,6 +38,16 @@ TEST(ExpWeightTest, NeverIncreasesAsTheLogitFalls) {
   }
 }
 
+// FNV-1a over a sweep of the range that gives anything but 0 and 2^40: a change of a constant or of
+// an order of operations is seen.
+TEST(ExpWeightTest, BitsAreTheRecordedOnes) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (uint32_t bits = FloatBits(-0x1p-42f); bits < FloatBits(-28.0f); bits += 8191) {
+    hash = (hash ^ ExpWeight40(BitsToFloat(bits))) * 0x100000001b3u;
+  }
+  EXPECT_EQ(hash, 0x3f5ebb0edb31e595u);
+}
+
 TEST(ExpWeightTest, Ends) {
   EXPECT_EQ(ExpWeight40(0.0f), kExpWeightOne);
   EXPECT_EQ(ExpWeight40(-0.0f), kExpWeightOne);

@@ -45,6 +45,21 @@ TEST(NoiseTest, UniformNeverDecreases) {
     ASSERT_LE(UniformOpen(x), UniformOpen(x + 1));
 }
 
+// FNV-1a over a sweep of all words: streams of old seeds must come out as they did.
+TEST(NoiseTest, BitsAreTheRecordedOnes) {
+  uint64_t uniform = 0xcbf29ce484222325u, exponential = uniform, score = uniform;
+  for (uint64_t x = 0; x < (uint64_t{1} << 32); x += 65521) {
+    const uint32_t word = static_cast<uint32_t>(x);
+    uniform = (uniform ^ FloatBits(UniformOpen(word))) * 0x100000001b3u;
+    exponential = (exponential ^ FloatBits(ExponentialNoise(word))) * 0x100000001b3u;
+    const float logit = static_cast<float>(word % 4096) * 0x1p-7f;
+    score = (score ^ FloatBits(GumbelScore(logit, x, word % 977, 3, 1))) * 0x100000001b3u;
+  }
+  EXPECT_EQ(uniform, 0xbbfc9a912704a9aau);
+  EXPECT_EQ(exponential, 0x69774b0bb6fb98a5u);
+  EXPECT_EQ(score, 0xb06330a03a14dce6u);
+}
+
 TEST(NoiseTest, ExponentialIsPositiveAndFiniteAtBothEnds) {
   EXPECT_EQ(ExponentialNoise(0), 0x1p-33f);
   EXPECT_NEAR(ExponentialNoise(0xffffffffu), 16.6355, 1e-3);  // 24 ln 2

@@ -81,6 +81,25 @@ TEST(RopeTableTest, DivisorsOfTheFileEqualExplicitLlama3Parameters) {
   for (size_t i = 0; i < 32; ++i) EXPECT_NEAR(got[i] / expected[i], 1.0, 0x1p-23) << i;
 }
 
+uint64_t HashOfTable(const RopeParams& params) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const float value : BuildRopeTable(params, 1000)) {
+    hash = (hash ^ FloatBits(value)) * 0x100000001b3u;
+  }
+  return hash;
+}
+
+// FNV-1a of whole tables, one of each kind of scaling.
+TEST(RopeTableTest, BitsAreTheRecordedOnes) {
+  EXPECT_EQ(HashOfTable({.dims = 64}), 0xbfcfbdfbe7f9236bu);
+  EXPECT_EQ(HashOfTable({.dims = 80, .base = 1e6, .scaling = RopeScaling::kLinear, .factor = 2.5}),
+            0x149a39437133df32u);
+  EXPECT_EQ(
+      HashOfTable({.dims = 128, .base = 500000.0, .scaling = RopeScaling::kLlama3, .factor = 8.0}),
+      0x9c43e9113f11013fu);
+  EXPECT_EQ(HashOfTable({.dims = 4, .freq_divisors = {1.0f, 3.0f}}), 0xf8e91ba7ec24e3c2u);
+}
+
 TEST(RopeTableTest, TableFromAPositionEqualsThatPartOfTheWhole) {
   const RopeParams params = {.dims = 20};
   const std::vector<float> whole = BuildRopeTable(params, 100);

@@ -10,6 +10,7 @@
 #include "numerics/float_types.h"
 #include "ops/host_storage.h"
 #include "ops/prepare.h"
+#include "quant/integer_block.h"
 #include "tests/ops/random_data.h"
 
 namespace llmrt::ops {
@@ -55,22 +56,73 @@ class MatMulTest : public testing::TestWithParam<WeightType> {
     std::memcpy(&block, row + k / 32 * sizeof(block), sizeof(block));
     return double{block.scale} * block.q[k % 32];
   }
-  // Compares out_ with the sum in double; `roundings` of the sum of magnitudes may be lost.
-  void ExpectClose(ActivationFormat format, double roundings) {
+  // The exact value of out_[m, n], and the sum of the magnitudes of the terms that the class adds.
+  struct Exact {
+    double sum = 0;
+    double magnitude = 0;
+    void Add(double term) {
+      sum += term;
+      magnitude += std::abs(term);
+    }
+  };
+  Exact FloatSum(ActivationFormat format, int64_t m, int64_t n) const {
     std::vector<float> weight(k_);
-    for (int64_t n = 0; n < kN; ++n) {
-      static_cast<const HostMatrix&>(*weight_).DequantizeRow(n, weight.data());
-      for (int64_t m = 0; m < kM; ++m) {
-        double sum = 0, magnitude = 0;
-        for (int64_t k = 0; k < k_; ++k) {
-          const double product = Activation(format, m, k) * double{weight[k]};
-          sum += product;
-          magnitude += std::abs(product);
+    static_cast<const HostMatrix&>(*weight_).DequantizeRow(n, weight.data());
+    Exact exact;
+    for (int64_t k = 0; k < k_; ++k) exact.Add(Activation(format, m, k) * double{weight[k]});
+    return exact;
+  }
+  // Terms are whole scale groups, and offsets times sums of activations.
+  Exact IntegerSum(int64_t m, int64_t n) const {
+    const uint8_t* row =
+        prepared_.data() + m * backend::ActivationRowBytes(ActivationFormat::kInt8, k_);
+    Exact exact;
+    for (int64_t b = 0; b < k_ / 32; ++b) {
+      ActivationBlock a;
+      std::memcpy(&a, row + b * static_cast<int64_t>(sizeof(a)), sizeof(a));
+      quant::IntegerBlock w;
+      quant::DecodeIntegerBlock(GetParam(), static_cast<const HostMatrix&>(*weight_).row(n), b, &w);
+      for (int g = 0; g < w.num_groups; ++g) {
+        int32_t isum = 0;
+        for (int i = g * 32 / w.num_groups; i < (g + 1) * 32 / w.num_groups; ++i) {
+          isum += w.q[i] * a.q[i];
         }
-        EXPECT_NEAR(out_[m * kN + n], sum, roundings * 0x1p-24 * magnitude + 1e-30);
+        exact.Add(double{w.scale[g]} * a.scale * isum);
+      }
+      exact.Add(double{w.offset} * a.scale * a.sum);
+    }
+    return exact;
+  }
+  // No term is rounded more often than `roundings` times, each by 2^-24 of what it has become.
+  void ExpectClose(ActivationFormat format, int roundings) {
+    for (int64_t n = 0; n < kN; ++n) {
+      for (int64_t m = 0; m < kM; ++m) {
+        const Exact exact =
+            format == ActivationFormat::kInt8 ? IntegerSum(m, n) : FloatSum(format, m, n);
+        const double unit = roundings * 0x1p-24;
+        EXPECT_NEAR(out_[m * kN + n], exact.sum, unit / (1 - unit) * exact.magnitude);
       }
     }
   }
+  // Roundings that a term of a class goes through on its way into the sum of k values.
+  int RoundingsOfATerm(int64_t k) const {
+    const int longest = static_cast<int>(std::min<int64_t>(k, backend::kChunkK));
+    const int chunks = static_cast<int>((k + backend::kChunkK - 1) / backend::kChunkK);
+    switch (backend::ClassOf(GetParam()).activation) {
+      case ActivationFormat::kF32:
+        return longest / 16 + 4 + chunks;  // the lane's fmas, the tree, the chunk sums
+      case ActivationFormat::kBF16:
+        // 16 fmas of even or odd values, even + odd, a sum each 32 values, the chunk sums.
+        return 16 + 1 + longest / 32 + chunks;
+      case ActivationFormat::kInt8:
+        break;
+    }
+    // The product of the scales, one or two fmas a block (two groups, or one and an offset).
+    quant::IntegerBlock w;
+    quant::DecodeIntegerBlock(GetParam(), static_cast<const HostMatrix&>(*weight_).row(0), 0, &w);
+    return 1 + longest / 32 * (w.num_groups + (w.has_offset ? 1 : 0)) + chunks;
+  }
+
   memory::LargeMemory memory_{0};
   Random random_{9};
   int64_t k_ = 0;
@@ -79,23 +131,25 @@ class MatMulTest : public testing::TestWithParam<WeightType> {
   std::vector<uint8_t> prepared_;
 };
 
-// No sum is rounded more often than once for each 1 / 16 of a chunk, the tree, and once a chunk;
-// the integer class rounds twice for each of 16 blocks and its scales. Types with an offset add
-// terms of the size of the offset, which the magnitude of w may hide: they get room for that.
 TEST_P(MatMulTest, TheClassIsCloseToTheProductInDouble) {
   const bool super = backend::GeometryOf(GetParam()).values == 256;
   for (const int64_t k : super ? std::vector<int64_t>{256, 768} : std::vector<int64_t>{32, 544}) {
     Make(k);
     const ActivationFormat format = backend::ClassOf(GetParam()).activation;
     OracleMatMul(Params(format), {0, kN});
-    ExpectClose(format, backend::IsQuantized(GetParam()) ? 1000 : 64);
+    ExpectClose(format, RoundingsOfATerm(k));
   }
 }
 
-TEST_P(MatMulTest, ThePlainOrderIsTheProductRoundedOnce) {
+TEST_P(MatMulTest, ThePlainOrderIsTheProductInDoubleRoundedOnce) {
   Make(256);
   PlainMatMul(Params(ActivationFormat::kF32), {0, kN});
-  ExpectClose(ActivationFormat::kF32, 1);
+  for (int64_t n = 0; n < kN; ++n) {
+    for (int64_t m = 0; m < kM; ++m) {
+      const double sum = FloatSum(ActivationFormat::kF32, m, n).sum;
+      EXPECT_EQ(out_[m * kN + n], static_cast<float>(sum)) << "the same sums, so the same bits";
+    }
+  }
 }
 
 TEST_P(MatMulTest, TheResidualIsAddedOnceAndLast) {
