@@ -36,8 +36,9 @@
  * memory sources and callbacks. Everything is released or closed before the library is unloaded.
  *
  * THREAD SAFETY. Every function may be called from any thread at any time, without a lock, unless
- * it says otherwise. None waits for a kernel, except those named wait or step, model_open and the
- * final freeing inside close and release. The calling thread's floating-point mode is put back.
+ * it says otherwise. None waits for a kernel, except those named wait or step, model_open,
+ * model_plan and the final freeing inside close and release. The calling thread's floating-point
+ * mode is put back.
  *
  * TEXT. UTF-8, pointer and length in bytes; an input length of -1 means NUL-terminated, and NULL
  * with length 0 is the empty text. Text outputs take (buffer, capacity, length): `length` receives
@@ -64,7 +65,10 @@
  * adapters (an engine-level handle, chosen in session options), grammars (a compiled handle, chosen
  * in stream options), embeddings and multimodal spans (further session_append functions), drafters
  * (engine and stream options), device lists (DEVICE is text), suspend and resume of weights, a
- * change of the memory budget at run time, host worker threads. Unstable functions are named
+ * change of the memory budget at run time, host worker threads with affinity and priority, token
+ * masks and a logit processor of the host, callbacks for ready streams and log records, streams
+ * that drop their oldest tokens instead of pausing (with an event that says so), and a word that
+ * forbids AMX (TIER is text). Unstable functions are named
  * llmrt_x_ and stay outside every promise made here.
  */
 #ifndef LLMRT_H_
@@ -172,14 +176,14 @@ typedef enum llmrt_option {
   /* Engine. i64 unless said; the default in brackets. */
   LLMRT_ENGINE_DEVICE = 1,  /* bytes: "auto", "cpu", "cuda", "cuda:N" ["auto"] */
   LLMRT_ENGINE_THREADS = 2, /* compute threads, the caller's included; 0: one a core [0] */
-  LLMRT_ENGINE_MEMORY_BUDGET_BYTES = 3, /* hard limit; 0: none but the machine's [0] */
+  LLMRT_ENGINE_MEMORY_BUDGET_BYTES = 3, /* for weights, KV and workspace; 0: no limit [0] */
   LLMRT_ENGINE_CONTEXT_LENGTH = 4,      /* tokens a session may hold; 0: the model's [0] */
   LLMRT_ENGINE_SESSIONS = 5,            /* full contexts that KV memory is planned for [1] */
-  LLMRT_ENGINE_KV_TYPE = 6,             /* bytes: "f32", "f16", "bf16" ["f16"] */
-  LLMRT_ENGINE_NUMERICS = 7,            /* bytes: "exact", "fast", "reference" ["exact"] */
-  LLMRT_ENGINE_TIER = 8,                /* bytes: "portable", "avx2", ""; "": the best ["" ] */
-  LLMRT_ENGINE_MMAP = 9,         /* 1: map files; a file that shrinks then kills the process [0] */
-  LLMRT_ENGINE_PUMPED = 10,      /* 1: the host calls llmrt_engine_step; 0: own thread [0] */
+  LLMRT_ENGINE_KV_TYPE = 6,  /* bytes: "f32", "f16", "bf16" ["f16"]; f32 if numerics: reference */
+  LLMRT_ENGINE_NUMERICS = 7, /* bytes: "exact", "fast", "reference" ["exact"] */
+  LLMRT_ENGINE_TIER = 8,     /* bytes: "portable", "avx2", ""; "": the best ["" ] */
+  LLMRT_ENGINE_MMAP = 9,     /* 1: map files; a file that shrinks then kills the process [0] */
+  LLMRT_ENGINE_PUMPED = 10,  /* 1: the host calls llmrt_engine_step; 0: own thread [0] */
   LLMRT_ENGINE_BLOCK_SIZE = 11,  /* tokens of a KV block: 16 or 32 [16] */
   LLMRT_ENGINE_STEP_TOKENS = 12, /* rows a step may hold; prompts are cut into such chunks [512] */
   LLMRT_ENGINE_LOG_LEVEL = 13,   /* llmrt_log_level that is kept [LLMRT_LOG_INFO] */
@@ -347,8 +351,8 @@ typedef struct llmrt_plan {
   int64_t kv_bytes;
   int64_t workspace_bytes;
   int64_t total_bytes;
-  int64_t context_length; /* tokens a session may hold */
-  double read_bandwidth_bytes_per_second;
+  int64_t context_length; /* tokens a session may hold: no more than all KV blocks do */
+  double read_bandwidth_bytes_per_second; /* with the ceiling 0 where llmrt_engine_get_plan tells */
   double decode_tokens_per_second_ceiling; /* bandwidth / bytes read for one token, short context */
 } llmrt_plan;
 
@@ -397,7 +401,7 @@ LLMRT_API llmrt_status llmrt_model_detokenize(llmrt_model* model, const int32_t*
  * What an engine with these engine options would take. Measures the machine's read bandwidth once
  * (about 50 ms). Errors: those of the load that need no weights: UNIMPLEMENTED (architecture,
  * type), RESOURCE_EXHAUSTED (the budget holds not even one block), OUT_OF_RANGE (context),
- * DATA_LOSS.
+ * FAILED_PRECONDITION (tier), NOT_FOUND (device), DATA_LOSS.
  */
 LLMRT_API llmrt_status llmrt_model_plan(llmrt_model* model, llmrt_options* engine_options,
                                         llmrt_plan* plan);
@@ -410,8 +414,9 @@ LLMRT_API void llmrt_model_release(llmrt_model* model);
  * Ownership: the caller owns the engine and releases it; sessions keep it alive. llmrt_engine_close
  *   frees weights and KV at once whoever still holds handles.
  * Thread safety: any thread. llmrt_engine_step: one caller at a time, a second gets UNAVAILABLE.
- * Errors: FAILED_PRECONDITION before the load has finished or after close; the load's own status
- *   after it failed; ENGINE_UNHEALTHY after a device failed; and what each lists.
+ * Errors: FAILED_PRECONDITION before the load has finished, and in a call that runs while the
+ *   engine is closed; INVALID_HANDLE once it is closed; the load's own status after it failed;
+ *   ENGINE_UNHEALTHY after a device failed; and what each lists.
  * Since: 1.
  * ---------------------------------------------------------------------------------------------- */
 
@@ -448,7 +453,7 @@ typedef struct llmrt_engine_info {
 
 typedef struct llmrt_step_info {
   int32_t struct_size;
-  int32_t work_remains; /* 1: call again; 0: nothing to do until something is submitted */
+  int32_t work_remains; /* 1: call again; 0: nothing to do until something is submitted or read */
   int64_t elapsed_us;
   int64_t tokens_committed; /* in this call */
 } llmrt_step_info;
@@ -562,8 +567,8 @@ LLMRT_API llmrt_status llmrt_session_append_text(llmrt_session* session, const c
                                                  int64_t length, int32_t flags);
 /*
  * Starts a generation after everything appended so far, and returns at once. The session must hold
- * at least one token. Errors: OUT_OF_RANGE (the context is full, a bias or stop id outside the
- * vocabulary).
+ * at least one token. Errors: FAILED_PRECONDITION (it holds none), OUT_OF_RANGE (the context is
+ * full, a bias or stop id outside the vocabulary).
  */
 LLMRT_API llmrt_status llmrt_session_submit(llmrt_session* session, llmrt_options* options,
                                             llmrt_stream** stream);
@@ -650,7 +655,7 @@ LLMRT_API llmrt_status llmrt_stream_read(llmrt_stream* stream, int32_t* tokens, 
 /*
  * Waits until there is something to read, the terminal event included. Errors: DEADLINE_EXCEEDED,
  * OUT_OF_RANGE (the terminal event was already delivered), FAILED_PRECONDITION (a pumped engine
- * with nothing to read).
+ * with nothing to read). An engine that closes wakes the wait; the handle is stale from then on.
  */
 LLMRT_API llmrt_status llmrt_stream_wait(llmrt_stream* stream, int64_t timeout_ms);
 /* Where the stream stands. */
@@ -678,10 +683,10 @@ LLMRT_API llmrt_status llmrt_stream_prompt_logprobs(llmrt_stream* stream, int64_
                                                     int64_t* count);
 /*
  * Asks the stream to end with LLMRT_FINISH_CANCELLED. Takes effect within one slice, also inside a
- * prompt.
+ * prompt; in a step with other streams' rows, when that step ends.
  */
 LLMRT_API llmrt_status llmrt_stream_cancel(llmrt_stream* stream);
-/* Gives the stream back, cancelling it if it runs; NULL is a no-op. */
+/* Gives the stream back, cancelling it if it runs and ending waits for it; NULL is a no-op. */
 LLMRT_API void llmrt_stream_release(llmrt_stream* stream);
 
 /* ------------------------------------------------------------------------------------------------

@@ -39,11 +39,6 @@ struct SessionObject {
 struct StreamObject {
   std::shared_ptr<EngineObject> engine;
   std::shared_ptr<engine::Stream> stream;
-
-  // A released stream may live on inside the engine until its next step; it is ready for nobody.
-  ~StreamObject() {
-    if (stream != nullptr) stream->SetTag(0);
-  }
 };
 
 template <typename Handle>

@@ -99,5 +99,10 @@ llmrt_status llmrt_stream_cancel(llmrt_stream* stream) {
 }
 
 void llmrt_stream_release(llmrt_stream* stream) {
-  EnterRelease([&] { ReleaseHandle(stream); });
+  EnterRelease([&] {
+    // Another thread may be inside a call on this stream and keep the object alive meanwhile; the
+    // generation ends now all the same, and so does a wait for it.
+    if (const auto object = Find(stream); object.ok()) (*object)->stream->Drop();
+    ReleaseHandle(stream);
+  });
 }

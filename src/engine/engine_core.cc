@@ -112,6 +112,7 @@ void EngineCore::Close() {
     resources = std::move(resources_);
   }
   load_changed_.notify_all();
+  ready_->Notify();
   // The memory goes here, outside the lock.
 }
 
@@ -188,9 +189,10 @@ bool EngineCore::TurnUnguarded(int64_t slice_cost, absl::FunctionRef<bool()> sto
       Reap();
       absl::StatusOr<bool> planned = step_->Plan(active_);
       if (!planned.ok()) step_->Fail(planned.status());
-      Reap();
+      // Streams that ended while planning left room for others.
+      const bool some_ended = Reap();
       if (!planned.ok()) return true;
-      if (!*planned) return false;
+      if (!*planned) return some_ended;
     }
   }
   absl::StatusOr<bool> done = step_->Run(slice_cost, stop);
@@ -220,7 +222,8 @@ void EngineCore::FailStep(const absl::Status& status) {
   Reap();
 }
 
-void EngineCore::Reap() {
+bool EngineCore::Reap() {
+  const size_t before = active_.size();
   for (ActiveStream& active : active_) {
     if (active.stream->cancelled()) {
       active.stream->Finish(FinishReason::kCancelled, absl::OkStatus());
@@ -230,6 +233,7 @@ void EngineCore::Reap() {
   active_.erase(std::remove_if(active_.begin(), active_.end(),
                                [](const ActiveStream& active) { return !active.stream; }),
                 active_.end());
+  return active_.size() < before;
 }
 
 void EngineCore::Retire(ActiveStream& active) {
@@ -270,7 +274,9 @@ absl::StatusOr<StepInfo> EngineCore::StepFor(int64_t max_us) {
   const auto out_of_time = [&] { return max_us >= 0 && elapsed_us() >= max_us; };
   StepInfo info;
   do {
-    info.work_remains = Turn(cost, [&] { return out_of_time() || step_->Unwanted(); });
+    info.work_remains = Turn(cost, [&] {
+      return out_of_time() || stopping_.load(std::memory_order_relaxed) || step_->Unwanted();
+    });
   } while (info.work_remains && !out_of_time() && !stopping_.load());
   info.elapsed_us = elapsed_us();
   std::lock_guard<std::mutex> lock(mu_);

@@ -73,7 +73,7 @@ class EngineCore {
   bool Turn(int64_t slice_cost, absl::FunctionRef<bool()> stop);
   bool TurnUnguarded(int64_t slice_cost, absl::FunctionRef<bool()> stop);
   void FailStep(const absl::Status& status);
-  void Reap();                        // mu_ held
+  bool Reap();                        // mu_ held; whether a stream was retired
   void Retire(ActiveStream& active);  // mu_ held
   absl::Status CheckReady() const;    // mu_ held
   absl::Status CheckSubmit(const SessionState& session, const StreamOptions& options) const;

@@ -207,9 +207,12 @@ absl::StatusOr<std::shared_ptr<StreamState>> EngineCore::Submit(
     PromptShape prompt;
     prompt.first_new = static_cast<int64_t>(session->tokens.size());
     prompt.length = prompt.first_new + static_cast<int64_t>(session->pending.size());
-    // The last token's row gives the first draw, so it is computed again if its KV is there
-    // already.
+    // The last token's row gives the first draw, and that before a new token its log-probability;
+    // such a row is computed again if its KV is there already.
     prompt.cached = std::min(session->cached, prompt.length - 1);
+    if (options.prompt_logprobs && prompt.first_new > 0) {
+      prompt.cached = std::min(prompt.cached, prompt.first_new - 1);
+    }
     absl::StatusOr<std::shared_ptr<StreamState>> created =
         StreamState::Create(std::move(options), prompt, ready_, options_.pumped);
     if (!created.ok()) return created.status();

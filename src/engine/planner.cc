@@ -82,7 +82,14 @@ absl::StatusOr<LoadPlan> MakeLoadPlan(const formats::ModelFile& file, const Engi
   absl::StatusOr<int64_t> blocks = KvBlocks(options, numbers, block_bytes);
   if (!blocks.ok()) return blocks.status();
   numbers.kv_blocks = *blocks;
-  numbers.kv_bytes = *blocks * block_bytes;
+  if (__builtin_mul_overflow(*blocks, block_bytes, &numbers.kv_bytes) ||
+      numbers.kv_bytes > INT64_MAX / 2) {
+    return absl::OutOfRangeError(absl::StrCat(*blocks, " KV blocks of ", block_bytes,
+                                              " bytes are beyond any address space; shorten the "
+                                              "context or plan for fewer sessions"));
+  }
+  // No session can hold more than all blocks.
+  numbers.context_length = std::min(*context, *blocks * options.block_size);
   numbers.total_bytes = numbers.weights_bytes + numbers.kv_bytes + numbers.workspace_bytes;
   return plan;
 }

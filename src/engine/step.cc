@@ -160,12 +160,13 @@ void Step::CommitItem(Item& item, StepCounts& counts) {
   } else if (!item.status.ok()) {
     stream.Finish(FinishReason::kError, item.status);
   } else if (item.draws) {
+    const int64_t before = stream.generated();
     try {
       CommitToken(item);
     } catch (const std::bad_alloc&) {
       stream.Finish(FinishReason::kError, OutOfMemory());
     }
-    ++counts.generated;
+    counts.generated += stream.generated() - before;
   } else if (session.cached == static_cast<int64_t>(session.tokens.size())) {
     stream.Finish(FinishReason::kMaxTokens, absl::OkStatus());  // only the prompt was asked for
   }

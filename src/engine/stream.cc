@@ -12,7 +12,12 @@ namespace llmrt::engine {
 Stream::Stream(std::shared_ptr<Session> session, std::shared_ptr<StreamState> state)
     : session_(std::move(session)), state_(std::move(state)) {}
 
-Stream::~Stream() { Cancel(); }
+Stream::~Stream() { Drop(); }
+
+void Stream::Drop() {
+  state_->Drop();
+  Cancel();
+}
 
 absl::StatusOr<ReadResult> Stream::Read(const ReadBuffers& buffers) {
   bool queue_was_full = false;

@@ -79,6 +79,8 @@ class Stream {
   absl::StatusOr<int64_t> PromptLogprobs(int64_t first, absl::Span<float> out) const;
   // A number of the caller's that Engine::Wait lists ready streams by.
   void SetTag(uint64_t tag);
+  // Cancels, and ends every wait for this stream: its host has let go of it.
+  void Drop();
 
  private:
   const std::shared_ptr<Session> session_;

@@ -19,7 +19,8 @@ Clock::time_point DeadlineAfter(int64_t timeout_ms) {
 }
 
 absl::Status AlreadyDelivered() {
-  return absl::OutOfRangeError("the stream's end was already delivered; release the stream");
+  return absl::OutOfRangeError(
+      "the stream's end was already delivered, or the stream is released; submit another");
 }
 
 // Bytes of the longest prefix of whole characters that `capacity` holds. `text` is valid UTF-8
@@ -104,8 +105,14 @@ bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
     std::string text = options_.raw_bytes ? std::move(output.text) : characters_.Feed(output.text);
     // Everything that can fail comes before the first visible change.
     text_.reserve(text_.size() + text.size());
-    if (options_.sampling.top_logprobs > 0) top_.push_back(std::move(draw.top));
-    tokens_.push_back({draw.token, draw.logprob});
+    const int64_t text_end = text_read_ + static_cast<int64_t>(text_.size() + text.size());
+    tokens_.push_back({draw.token, draw.logprob, text_end});
+    try {
+      if (options_.sampling.top_logprobs > 0) top_.push_back(std::move(draw.top));
+    } catch (...) {
+      tokens_.pop_back();
+      throw;
+    }
     text_.append(text);
     if (static_cast<int64_t>(top_.size()) > options_.queue_tokens) {
       top_.pop_front();
@@ -148,22 +155,37 @@ void StreamState::Finish(FinishReason reason, absl::Status status) {
   ready_->Notify();
 }
 
+void StreamState::DropReadTokens() {
+  while (!tokens_.empty() && first_token_ < first_unread_ &&
+         tokens_.front().text_end <= text_read_) {
+    tokens_.pop_front();
+    ++first_token_;
+  }
+}
+
 void StreamState::TakeTokens(const ReadBuffers& buffers, ReadResult& result) {
   result.first_token = first_unread_;
-  int64_t count = static_cast<int64_t>(tokens_.size());
-  const bool wanted = buffers.tokens != nullptr || buffers.logprobs != nullptr;
-  if (wanted) count = std::min(count, buffers.tokens_capacity);
-  for (int64_t i = 0; i < count; ++i) {
-    if (buffers.tokens != nullptr) buffers.tokens[i] = tokens_.front().token;
-    if (buffers.logprobs != nullptr) buffers.logprobs[i] = tokens_.front().logprob;
-    tokens_.pop_front();
+  if (buffers.tokens == nullptr && buffers.logprobs == nullptr) {
+    // Who wants the text alone passes over the tokens whose text is read.
+    const size_t unread = static_cast<size_t>(first_unread_ - first_token_);
+    for (size_t i = unread; i < tokens_.size() && tokens_[i].text_end <= text_read_; ++i) {
+      ++first_unread_;
+    }
+    return;
   }
-  first_unread_ += count;
-  result.num_tokens = wanted ? count : 0;
+  const int64_t count = std::min(UnreadTokens(), buffers.tokens_capacity);
+  for (int64_t i = 0; i < count; ++i) {
+    const OutputToken& token = tokens_[static_cast<size_t>(first_unread_ - first_token_)];
+    if (buffers.tokens != nullptr) buffers.tokens[i] = token.token;
+    if (buffers.logprobs != nullptr) buffers.logprobs[i] = token.logprob;
+    ++first_unread_;
+  }
+  result.num_tokens = count;
 }
 
 absl::Status StreamState::TakeText(const ReadBuffers& buffers, ReadResult& result) {
   if (buffers.text == nullptr) {
+    text_read_ += static_cast<int64_t>(text_.size());
     text_.clear();
     return absl::OkStatus();
   }
@@ -174,6 +196,7 @@ absl::Status StreamState::TakeText(const ReadBuffers& buffers, ReadResult& resul
   }
   std::memcpy(buffers.text, text_.data(), count);
   text_.erase(0, count);
+  text_read_ += static_cast<int64_t>(count);
   result.text_bytes = static_cast<int64_t>(count);
   return absl::OkStatus();
 }
@@ -186,7 +209,8 @@ absl::StatusOr<ReadResult> StreamState::Read(const ReadBuffers& buffers, bool* q
   absl::Status status = TakeText(buffers, result);
   if (!status.ok()) return status;
   TakeTokens(buffers, result);
-  if (finished_ && tokens_.empty() && text_.empty()) {
+  DropReadTokens();
+  if (finished_ && UnreadTokens() == 0 && text_.empty()) {
     delivered_ = true;
     result.finish_reason = info_.finish_reason;
     result.status = info_.status;
@@ -267,6 +291,16 @@ void StreamState::SetTag(uint64_t tag) {
     tag_ = tag;
   }
   ready_->Notify();  // a stream without a tag cannot be listed, even if it was ready before
+}
+
+void StreamState::Drop() {
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    delivered_ = true;
+    tag_ = 0;
+  }
+  changed_.notify_all();
+  ready_->Notify();
 }
 
 uint64_t StreamState::ReadyTag() const {

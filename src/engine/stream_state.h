@@ -59,7 +59,8 @@ class StreamState {
   const StreamOptions& options() const { return options_; }
   const PromptShape& prompt() const { return prompt_; }
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
-  // The host has left as many tokens unread as the stream may queue.
+  // The host has left as many tokens unread as the stream may queue; a token counts until both
+  // its id and its text are read, or the host has shown that it wants only one of them.
   bool QueueIsFull();
   void SetPhase(Phase phase);
   int64_t generated() const { return generated_; }
@@ -79,6 +80,8 @@ class StreamState {
   absl::StatusOr<int64_t> TopLogprobs(int64_t index, absl::Span<sampling::TokenLogprob> out) const;
   absl::StatusOr<int64_t> PromptLogprobs(int64_t first, absl::Span<float> out) const;
   void SetTag(uint64_t tag);
+  // The host has let go of the stream: nobody will read it, so nobody waits for it either.
+  void Drop();
 
   // For Engine::Wait: the tag if there is something to read (else 0), and whether there ever will
   // be.
@@ -91,12 +94,19 @@ class StreamState {
   struct OutputToken {
     int32_t token;
     float logprob;
+    int64_t text_end;  // bytes of the whole text once this token was in it
   };
 
   StreamState(StreamOptions options, const PromptShape& prompt, std::shared_ptr<ReadySignal> ready,
               bool pumped);
   int64_t MicrosSinceSubmit() const;
-  bool Readable() const { return !tokens_.empty() || !text_.empty() || (finished_ && !delivered_); }
+  int64_t UnreadTokens() const {
+    return first_token_ + static_cast<int64_t>(tokens_.size()) - first_unread_;
+  }
+  bool Readable() const {
+    return !delivered_ && (UnreadTokens() > 0 || !text_.empty() || finished_);
+  }
+  void DropReadTokens();
   void TakeTokens(const ReadBuffers& buffers, ReadResult& result);
   absl::Status TakeText(const ReadBuffers& buffers, ReadResult& result);
 
@@ -113,9 +123,11 @@ class StreamState {
   // Guarded by mu_.
   text::StopMatcher stops_;
   text::Utf8Stream characters_;
-  std::deque<OutputToken> tokens_;                       // unread
-  int64_t first_unread_ = 0;                             // index in the output of tokens_.front()
+  std::deque<OutputToken> tokens_;                       // of which the id or the text is unread
+  int64_t first_token_ = 0;                              // index in the output of tokens_.front()
+  int64_t first_unread_ = 0;                             // index of the first whose id is unread
   std::string text_;                                     // unread, whole characters
+  int64_t text_read_ = 0;                                // bytes of the text before text_
   std::deque<std::vector<sampling::TokenLogprob>> top_;  // of the last tokens
   int64_t first_top_ = 0;                                // output index of top_.front()
   std::vector<float> prompt_logprobs_;

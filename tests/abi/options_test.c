@@ -133,7 +133,7 @@ static void words_are_checked(void) {
   CHECK_OK(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_KV_TYPE, "bf16", -1));
   CHECK_OK(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_KV_TYPE, "bf16?", 4));
   CHECK_OK(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_TIER, NULL, 0));
-  CHECK_OK(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_DEVICE, "cuda:0", 6));
+  CHECK_OK(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_DEVICE, "cuda:0", -1));
   CHECK_OK(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_DEVICE, "cuda", 4));
   CHECK_OK(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_DEVICE, "cpu", 3));
   CHECK_STATUS(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_DEVICE, "cuda:", 5),

@@ -257,14 +257,35 @@ static llmrt_engine* engine_of_two_blocks(void) {
   return small;
 }
 
-static void a_stream_that_outgrows_the_memory_says_why(void) {
+static void no_session_is_promised_more_than_all_blocks(void) {
   llmrt_engine* small = engine_of_two_blocks();
   llmrt_session* session = session_with_text(small, "Once");
   llmrt_stream* stream = submit_tokens(session, 60);
+  llmrt_plan plan = {sizeof plan};
+  llmrt_session_info info = {sizeof info};
+  CHECK_OK(llmrt_engine_get_plan(small, &plan));
+  CHECK(plan.kv_blocks == 2 && plan.context_length == 2 * plan.block_size);
+  CHECK(read_to_end(stream) == LLMRT_FINISH_CONTEXT_FULL);
+  CHECK_OK(llmrt_session_get_info(session, &info));
+  CHECK(info.num_tokens == plan.context_length);
+  llmrt_stream_release(stream);
+  llmrt_session_release(session);
+  CHECK_OK(llmrt_engine_close(small));
+}
+
+static void a_stream_that_outgrows_the_memory_says_why(void) {
+  llmrt_engine* small = engine_of_two_blocks();
+  llmrt_session* idle = session_with_text(small, "Once");
+  llmrt_session* session = session_with_text(small, "Once");
+  llmrt_stream* stream = submit_tokens(idle, 1);
   llmrt_read_result result = {sizeof result};
   llmrt_stream_info info = {sizeof info};
   char text[512];
   int64_t length = 0;
+  /* The idle session keeps one block, so that the other's second block is one too many. */
+  CHECK(read_to_end(stream) == LLMRT_FINISH_MAX_TOKENS);
+  llmrt_stream_release(stream);
+  stream = submit_tokens(session, 27);
   while (result.finish_reason == LLMRT_FINISH_NONE) {
     if (!CHECK_OK(llmrt_stream_wait(stream, -1))) break;
     if (!CHECK_OK(llmrt_stream_read(stream, NULL, NULL, 0, text, sizeof text, &result))) break;
@@ -274,13 +295,14 @@ static void a_stream_that_outgrows_the_memory_says_why(void) {
   CHECK_OK(llmrt_stream_get_info(stream, &info));
   CHECK(info.finish_reason == LLMRT_FINISH_ERROR);
   CHECK(info.status == LLMRT_STATUS_RESOURCE_EXHAUSTED);
-  CHECK(info.generated_tokens > 0 && info.generated_tokens < 60);
+  CHECK(info.generated_tokens > 0 && info.generated_tokens < 27);
   CHECK_OK(llmrt_stream_get_message(stream, text, sizeof text, &length));
   CHECK(is_one_line(text));
   CHECK_STATUS(llmrt_stream_get_message(stream, text, length - 1, &length),
                LLMRT_STATUS_OUT_OF_RANGE);
   llmrt_stream_release(stream);
   llmrt_session_release(session);
+  llmrt_session_release(idle);
   /* The engine stays usable: the blocks are back. */
   session = session_with_text(small, "Once");
   stream = submit_tokens(session, 5);
@@ -301,6 +323,7 @@ int main(void) {
   prompt_tokens_are_scored_where_asked();
   waiting_ends_at_its_time_and_cancelling_ends_the_stream();
   a_seed_is_reported();
+  no_session_is_promised_more_than_all_blocks();
   a_stream_that_outgrows_the_memory_says_why();
   CHECK_OK(llmrt_engine_close(engine));
   return check_result();

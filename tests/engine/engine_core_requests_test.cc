@@ -163,15 +163,19 @@ TEST(RequestsBudgetTest, AStreamThatOutgrowsTheBlocksEndsAndGivesThemBack) {
   const auto source = llmrt::testing::RandomSource();
   const Plan plan = llmrt::testing::OpenEngine(source)->GetPlan().value();
   const int64_t block = plan.kv_bytes / plan.kv_blocks;
-  options.memory_budget_bytes = plan.weights_bytes + plan.workspace_bytes + 2 * block;
+  options.memory_budget_bytes = plan.weights_bytes + plan.workspace_bytes + 3 * block;
   const auto engine = llmrt::testing::OpenEngine(source, options);
+  // Three blocks hold 48 tokens. An idle session keeps one.
+  const auto idle = engine->CreateSession({}).value();
+  ASSERT_TRUE(idle->AppendTokens({{5}}).ok());
+  llmrt::testing::ReadAll(*engine, *idle->Submit(Tokens(1)).value());
   const auto session = engine->CreateSession({}).value();
   ASSERT_TRUE(session->AppendTokens(std::vector<int32_t>(30, 5)).ok());
   const auto generation = llmrt::testing::ReadAll(*engine, *session->Submit(Tokens(10)).value());
   EXPECT_EQ(generation.reason, FinishReason::kError);
   EXPECT_EQ(generation.status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(generation.tokens.size(), 3u);  // 32 slots hold 30 + 2; the third's KV is not needed
-  EXPECT_EQ(engine->GetInfo()->blocks_used, 2);
+  EXPECT_EQ(engine->GetInfo()->blocks_used, 3);
 }
 
 }  // namespace

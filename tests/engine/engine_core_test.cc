@@ -73,8 +73,8 @@ TEST(EngineCoreTest, AnEngineWithItsOwnThreadIsNotPumped) {
 TEST(EngineCoreTest, OnlyOneThreadPumpsAtATime) {
   const auto engine = Open(true);
   const auto session = engine->CreateSession({}).value();
-  // Two threads pump until one of them is refused. How often they meet is the machine's business; that they never both
-  // run is the engine's, and without a refusal this would not end.
+  // Two threads pump until one of them is refused. How often they meet is the machine's business;
+  // that they never both run is the engine's, and without a refusal this would not end.
   std::atomic<bool> refused{false};
   const auto pump = [&] {
     while (!refused.load()) {
@@ -148,7 +148,12 @@ TEST(EngineCoreTest, AStreamThatNobodyReadsPausesAndGoesOnWhenRead) {
   StreamOptions options = Sampled(50, 2);
   const auto expected = llmrt::testing::Generate(engine, kPrompt, options).tokens;
   options.queue_tokens = 3;
-  EXPECT_EQ(llmrt::testing::Generate(engine, kPrompt, options).tokens, expected);
+  const auto session = engine->CreateSession({}).value();
+  ASSERT_TRUE(session->AppendTokens(kPrompt).ok());
+  const auto stream = session->Submit(options).value();
+  while (stream->Info().phase != Phase::kPaused) std::this_thread::yield();
+  EXPECT_EQ(stream->Info().generated_tokens, 3);
+  EXPECT_EQ(llmrt::testing::ReadAll(*engine, *stream).tokens, expected);
 }
 
 TEST(EngineCoreTest, HostsThatSubmitCancelAndReleaseAtRandomBreakNothing) {

@@ -61,6 +61,7 @@ TEST_F(PlannerTest, ABudgetShrinksTheKvToWhatFits) {
   const Plan limited = Make(options)->numbers;
   EXPECT_EQ(limited.kv_blocks, 3);
   EXPECT_LE(limited.total_bytes, options.memory_budget_bytes);
+  EXPECT_EQ(limited.context_length, 3 * 16);  // no session can hold more than all blocks
 }
 
 TEST_F(PlannerTest, ABudgetWithoutRoomForOneBlockIsRefusedWithTheNumbers) {

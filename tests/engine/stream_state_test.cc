@@ -133,6 +133,57 @@ TEST(StreamStateTest, AFullQueueIsSeenByTheReaderThatEmptiesIt) {
   EXPECT_FALSE(stream->QueueIsFull());
 }
 
+TEST(StreamStateTest, UnreadTextKeepsTheQueueFullAlthoughTheTokensAreRead) {
+  StreamOptions options;
+  options.queue_tokens = 2;
+  const auto stream = Make(options);
+  stream->Push(Token(1), "abc");
+  stream->Push(Token(2), "def");
+  Reader reader;
+  EXPECT_EQ(reader.Read(*stream, 0)->num_tokens, 2);
+  EXPECT_TRUE(stream->QueueIsFull());
+  EXPECT_EQ(reader.Read(*stream, 3)->text_bytes, 3);
+  EXPECT_FALSE(stream->QueueIsFull());  // one token's text is left
+  EXPECT_EQ(reader.Read(*stream, 3)->text_bytes, 3);
+  stream->Push(Token(3), "g");
+  const auto result = reader.Read(*stream);
+  EXPECT_EQ(result->first_token, 2);
+  EXPECT_EQ(result->num_tokens, 1);
+}
+
+TEST(StreamStateTest, ReadingTextAlonePassesOverTheTokensWhoseTextIsRead) {
+  StreamOptions options;
+  options.queue_tokens = 2;
+  const auto stream = Make(options);
+  stream->Push(Token(1), "abc");
+  stream->Push(Token(2), "def");
+  std::string text(8, ' ');
+  bool was_full = false;
+  EXPECT_EQ(stream->Read({nullptr, nullptr, 0, text.data(), 2}, &was_full)->text_bytes, 2);
+  EXPECT_TRUE(stream->QueueIsFull());
+  EXPECT_EQ(stream->Read({nullptr, nullptr, 0, text.data(), 2}, &was_full)->text_bytes, 2);
+  EXPECT_FALSE(stream->QueueIsFull());
+  Reader reader;
+  const auto rest = reader.Read(*stream);
+  EXPECT_EQ(rest->first_token, 1);  // the second token, of whose text two bytes were left
+  EXPECT_EQ(rest->num_tokens, 1);
+  EXPECT_EQ(rest->text_bytes, 2);
+}
+
+// However late the other thread starts, the wait ends: by the end itself or at once after it.
+TEST(StreamStateTest, AWaitEndsWhenTheStreamIsDroppedOrTheEngineCloses) {
+  const auto dropped = Make({});
+  std::thread host([&] { dropped->Drop(); });
+  EXPECT_EQ(dropped->Wait(-1).code(), absl::StatusCode::kOutOfRange);
+  host.join();
+  const auto closed = Make({});
+  std::thread closer([&] { closed->Finish(FinishReason::kEngineClosed, absl::OkStatus()); });
+  EXPECT_TRUE(closed->Wait(-1).ok());
+  closer.join();
+  Reader reader;
+  EXPECT_EQ(reader.Read(*closed)->finish_reason, FinishReason::kEngineClosed);
+}
+
 TEST(StreamStateTest, WithoutArraysTokensAreSkippedAndTextIsDropped) {
   const auto stream = Make({});
   stream->Push(Token(1), "ab");

@@ -105,5 +105,29 @@ TEST_F(StreamTest, PromptLogprobsAreThoseThatGenerationReports) {
   EXPECT_EQ(logprobs, generation.logprobs);  // bit for bit
 }
 
+// The turn before may have left KV for all its tokens (as here, where it only read its prompt) or
+// for all but the last.
+TEST_F(StreamTest, PromptLogprobsOfALaterTurnAreThoseOfOneLongPrompt) {
+  StreamOptions score;
+  score.max_tokens = 0;
+  score.prompt_logprobs = true;
+  const auto whole = engine_->CreateSession({}).value();
+  ASSERT_TRUE(whole->AppendTokens({{1, 20, 30, 7, 8, 9}}).ok());
+  const auto one = whole->Submit(score).value();
+  llmrt::testing::ReadAll(*engine_, *one);
+  std::vector<float> expected(3);
+  ASSERT_EQ(one->PromptLogprobs(3, absl::MakeSpan(expected)).value(), 3);
+
+  const auto turns = engine_->CreateSession({}).value();
+  ASSERT_TRUE(turns->AppendTokens({{1, 20, 30}}).ok());
+  llmrt::testing::ReadAll(*engine_, *turns->Submit(score).value());
+  ASSERT_TRUE(turns->AppendTokens({{7, 8, 9}}).ok());
+  const auto second = turns->Submit(score).value();
+  llmrt::testing::ReadAll(*engine_, *second);
+  std::vector<float> logprobs(3);
+  ASSERT_EQ(second->PromptLogprobs(3, absl::MakeSpan(logprobs)).value(), 3);
+  EXPECT_EQ(logprobs, expected);
+}
+
 }  // namespace
 }  // namespace llmrt::engine
