@@ -10,10 +10,11 @@ import sys
 SONAME = 'libllmrt.so.1'
 VERSION_NODE = 'LLMRT_1'
 NEEDED = re.compile(r'libc\.so\.6|libm\.so\.6|ld-linux[-\w]*\.so\.\d')
-# libm's results differ between versions of libc; numeric paths use src/numerics. What IEEE 754 defines exactly may stay.
-LIBM = re.compile(
-    r'(exp|exp2|exp10|expm1|log|log2|log10|log1p|pow|sin|cos|tan|sincos|asin|acos|atan|atan2|sinh|cosh|tanh|asinh|acosh'
-    r'|atanh|erf|erfc|tgamma|lgamma|cbrt|hypot)[fl]?')
+# libm's results differ between versions of libc, so numeric paths use src/numerics. What IEEE 754 defines exactly may stay.
+NUMERIC = {'fma', 'fmaf', 'sqrt', 'sqrtf'}
+# Abseil's conversions between numbers and text take floats apart and put them together with these, exactly. No archive of
+# numeric code may call them (tests/cpu/symbols_test.cc).
+TEXT = {'frexp', 'ldexp'}
 
 
 def run(*command):
@@ -34,17 +35,31 @@ def check_dynamic(library):
         yield 'has text relocations: something in it is not position independent'
 
 
+def libm_versions(library):
+    """Indices of the symbol versions that libm supplies: a dynamic symbol names its version's index, not its library."""
+    indices, file = set(), ''
+    for line in run('readelf', '--version-info', '-W', library).split('\n'):
+        file = (re.findall(r'File: (\S+)', line) or [file])[0]
+        version = re.findall(r'Name: \S+ .* Version: (\d+)', line)
+        if version and file.startswith('libm.so'):
+            indices.add(f'({version[0]})')
+    return indices
+
+
 def check_symbols(library):
     """Findings about dynamic symbols."""
+    libm = libm_versions(library)
+    if not libm and 'libm.so' in run('readelf', '-dW', library):
+        yield 'needs libm, but which symbols come from it could not be read'
     rows = [line.split() for line in run('readelf', '--dyn-syms', '-W', library).split('\n')]
     rows = [row for row in rows if len(row) >= 8 and row[0].rstrip(':').isdigit()]
     exported = 0
-    for _, _, _, kind, binding, _, section, name, *_ in rows:
+    for _, _, _, kind, binding, _, section, name, *version in rows:
         plain = name.split('@')[0]
         if binding == 'UNIQUE':
             yield f'{name} is a unique symbol, which pins the library in memory'
         if section == 'UND':
-            if LIBM.fullmatch(plain):
+            if libm.intersection(version) and plain not in NUMERIC | TEXT:
                 yield f'calls {plain} of libm, whose bits differ between versions; use src/numerics'
         elif plain != VERSION_NODE:
             exported += 1

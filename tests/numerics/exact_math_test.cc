@@ -121,7 +121,7 @@ TEST(ExactMathTest, Log1pAtTheEdges) {
   EXPECT_EQ(Log1p(kInf), kInf);
   EXPECT_EQ(FloatBits(Log1p(0.0f)), 0u);
   EXPECT_EQ(FloatBits(Log1p(-0.0f)), 0x80000000u);
-  EXPECT_EQ(FloatBits(Log1p(BitsToFloat(1))), 0x3e2dcb3873890185u);
+  EXPECT_EQ(FloatBits(Log1p(BitsToFloat(1))), 1u);
 }
 
 TEST(ExactMathTest, SigmoidIsWithinThreeUlps) {
@@ -184,7 +184,7 @@ TEST(ExactMathTest, BitsAreTheRecordedOnes) {
   EXPECT_EQ(HashOfSweep([](float x) { return Log(x); }), 0xf8797db242bbd1f0u);
   EXPECT_EQ(HashOfSweep([](float x) { return Log1p(x); }), 0xe6287aa03b12e88bu);
   ScopedFpMode mode;  // SiLU and sigmoid of a subnormal depend on it
-  EXPECT_EQ(HashOfSweep([](float x) { return Sigmoid(x); }), 1u);
+  EXPECT_EQ(HashOfSweep([](float x) { return Sigmoid(x); }), 0x3e2dcb3873890185u);
   // -inf gives a NaN, whose bits are unspecified.
   EXPECT_EQ(HashOfSweep([](float x) { return x == -kInf ? 0.0f : Silu(x); }), 0xc28b545a4171d8a4u);
 }
