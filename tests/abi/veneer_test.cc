@@ -7,6 +7,7 @@
 
 #include "gtest/gtest.h"
 #include "llmrt.hpp"
+#include "tests/shared_files.h"
 
 namespace {
 
@@ -18,12 +19,11 @@ std::string ModelPath() {
   return "";
 }
 
-#define MODEL_OR_SKIP(path)                                                      \
-  const std::string path = ModelPath();                                          \
-  if (path.empty()) {                                                            \
-    const char* ci = std::getenv("CI");                                          \
-    ASSERT_FALSE(ci != nullptr && std::string(ci) == "true") << "no model here"; \
-    GTEST_SKIP() << "no model in tests/data or the shared folder";               \
+#define MODEL_OR_SKIP(path)                                                    \
+  const std::string path = ModelPath();                                        \
+  if (path.empty()) {                                                          \
+    ASSERT_FALSE(llmrt::testing::SharedFilesArePromised()) << "no model here"; \
+    GTEST_SKIP() << "no model in tests/data or the shared folder";             \
   }
 
 TEST(VeneerTest, CoversEveryFunctionOfTheHeader) {

@@ -4,9 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "nlohmann/json.hpp"
 #include "tests/engine/test_engine.h"
 #include "tests/model/step_runner.h"
+#include "tests/shared_files.h"
 
 namespace llmrt {
 namespace {
@@ -24,19 +24,15 @@ constexpr const char* kModels[] = {"stories260K-f32",       "tinystories-1.4M-f1
                                    "tinystories-3.8M-q6_k", "tinystories-3.8M-q8_0"};
 
 std::string ModelPath(const std::string& name) {
-  return std::string(LLMRT_SHARED_DIR) + "/models/" + name + ".gguf";
+  return testing::SharedFile("models/" + name + ".gguf");
 }
 
 class GoldenModelsTest : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    if (std::filesystem::exists(ModelPath(GetParam()))) {
-      std::ifstream in(std::string(LLMRT_SHARED_DIR) + "/models/golden/" + GetParam() + ".json");
-      golden_ = nlohmann::json::parse(in).at("results");
-      return;
-    }
-    if (std::getenv("CI") != nullptr) FAIL() << "no " << ModelPath(GetParam());
-    GTEST_SKIP() << "no " << ModelPath(GetParam());
+    if (testing::SkipWithoutFile(ModelPath(GetParam()))) return;
+    std::ifstream in(testing::SharedFile(std::string("models/golden/") + GetParam() + ".json"));
+    golden_ = nlohmann::json::parse(in).at("results");
   }
 
   nlohmann::json golden_;

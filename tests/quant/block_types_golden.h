@@ -2,7 +2,6 @@
 // from the shared golden file.
 #pragma once
 
-#include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -11,6 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "backend/weight_type.h"
 #include "nlohmann/json.hpp"
+#include "tests/shared_files.h"
 
 namespace llmrt::quant {
 
@@ -28,7 +28,7 @@ inline std::optional<backend::WeightType> TypeByName(const std::string& name) {
   return std::nullopt;
 }
 
-inline std::string GoldenPath() { return LLMRT_SHARED_DIR "/models/golden/block-types.json"; }
+inline std::string GoldenPath() { return testing::SharedFile("models/golden/block-types.json"); }
 
 // Those of our types; empty when the file is missing.
 inline std::vector<GoldenBlocks> LoadGoldenBlocks() {
@@ -44,12 +44,6 @@ inline std::vector<GoldenBlocks> LoadGoldenBlocks() {
         {*type, {raw.begin(), raw.end()}, entry.at("values").get<std::vector<float>>()});
   }
   return result;
-}
-
-// True when a test that needs the file should skip; fails it instead where CI promises the file.
-inline bool GoldenMissing() {
-  const char* ci = std::getenv("CI");
-  return !std::ifstream(GoldenPath()) && (ci == nullptr || std::string(ci) != "true");
 }
 
 }  // namespace llmrt::quant

@@ -17,7 +17,7 @@ using backend::WeightType;
 using ::testing::HasSubstr;
 
 TEST(DequantizeTest, GoldenBlocksComeOutBitForBit) {
-  if (GoldenMissing()) GTEST_SKIP() << GoldenPath() << " is missing";
+  if (testing::SkipWithoutFile(GoldenPath())) return;
   const std::vector<GoldenBlocks> golden = LoadGoldenBlocks();
   std::set<WeightType> seen;
   for (const GoldenBlocks& blocks : golden) {
@@ -53,10 +53,10 @@ TEST(DequantizeTest, SixteenBitTypesWiden) {
   const std::vector<uint8_t> half = {0x00, 0x3c, 0x01, 0x00, 0x00, 0xfc, 0xff, 0x7b};
   std::vector<float> out(4);
   ASSERT_TRUE(DequantizeRow(WeightType::kF16, half, absl::MakeSpan(out)).ok());
-  EXPECT_THAT(out, testing::ElementsAre(1.0f, 0x1p-24f, -INFINITY, 65504.0f));
+  EXPECT_THAT(out, ::testing::ElementsAre(1.0f, 0x1p-24f, -INFINITY, 65504.0f));
   const std::vector<uint8_t> brain = {0x80, 0x3f, 0x00, 0x80, 0x80, 0x7f, 0x49, 0x40};
   ASSERT_TRUE(DequantizeRow(WeightType::kBF16, brain, absl::MakeSpan(out)).ok());
-  EXPECT_THAT(out, testing::ElementsAre(1.0f, -0.0f, INFINITY, 3.140625f));
+  EXPECT_THAT(out, ::testing::ElementsAre(1.0f, -0.0f, INFINITY, 3.140625f));
 }
 
 TEST(DequantizeTest, EmptyRowIsFine) {

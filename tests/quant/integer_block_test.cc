@@ -135,7 +135,7 @@ TEST(IntegerBlockTest, FusedAndPlainSumsAgree) {
 }
 
 TEST(IntegerBlockTest, GoldenValuesFollowFromCodesAndScales) {
-  if (GoldenMissing()) GTEST_SKIP() << GoldenPath() << " is missing";
+  if (testing::SkipWithoutFile(GoldenPath())) return;
   const std::vector<GoldenBlocks> golden = LoadGoldenBlocks();
   ASSERT_FALSE(golden.empty());
   for (const GoldenBlocks& blocks : golden) {
