@@ -7,11 +7,14 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/model/random_model.h"
 #include "tests/model/step_runner.h"
+#include "tests/test_seed.h"
 
 namespace llmrt::model {
 namespace {
@@ -86,10 +89,15 @@ TEST_P(ForwardPassBitsTest, LogitsAndKvAreTheSameForEveryChunking) {
   StepRunner decode(*file_, options_);
   const Rows expected = decode.Run(tokens, 1);
   const std::vector<uint8_t> expected_kv = decode.KvBytes(0);
-  for (const int64_t chunk : {2, 5, 16, 33, 64, 131}) {
-    SCOPED_TRACE(chunk);
+  const uint32_t seed = testing::TestSeed();
+  std::vector<std::vector<int64_t>> partitions = {{2}, {5}, {16}, {33}, {64}, {131}};
+  for (uint32_t i = 0; i < 3; ++i) {
+    partitions.push_back(testing::RandomPartition(131, i == 0 ? 131 : 20, seed + i));
+  }
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    SCOPED_TRACE(i);
     StepRunner runner(*file_, options_);
-    ExpectSameBits(runner.Run(tokens, chunk), expected);
+    ExpectSameBits(runner.Run(tokens, partitions[i]), expected);
     EXPECT_EQ(runner.KvBytes(0), expected_kv);
   }
 }
@@ -151,20 +159,68 @@ TEST_P(TierTest, AgreesWithThePortableTierBitForBit) {
 }
 
 // Positions beyond 256 cross the attention's splits; block sizes and KV types change the paging.
-TEST(ForwardPassTest, LongContextsHaveTheSameBitsForEveryChunking) {
-  const auto file = testing::OpenRandomModel({.layers = 1, .dim = 32, .ffn_dim = 32});
-  const std::vector<int32_t> tokens = RandomTokens(600, 300, 7);
-  for (const backend::KvType kv_type :
-       {backend::KvType::kF32, backend::KvType::kF16, backend::KvType::kBF16}) {
-    RunnerOptions options;
-    options.kv_type = kv_type;
-    StepRunner decode(*file, options);
-    const Rows expected = decode.Run(tokens, 1);
-    for (const int64_t chunk : {77, 300}) {
-      options.block_size = 32;
-      StepRunner runner(*file, options);
-      ExpectSameBits(runner.Run(tokens, chunk), expected);
-    }
+class LongContextTest : public ::testing::TestWithParam<std::tuple<backend::KvType, CpuTier>> {
+ protected:
+  void SetUp() override {
+    options_.kv_type = std::get<0>(GetParam());
+    options_.tier = std::get<1>(GetParam());
+    if (!testing::HasTier(options_.tier)) GTEST_SKIP() << "this machine lacks the tier";
+  }
+
+  std::unique_ptr<formats::ModelFile> file_ =
+      testing::OpenRandomModel({.layers = 2, .dim = 32, .ffn_dim = 32});
+  const std::vector<int32_t> tokens_ = RandomTokens(600, 300, 7);
+  RunnerOptions options_;
+};
+
+INSTANTIATE_TEST_SUITE_P(KvTypes, LongContextTest,
+                         ::testing::Combine(::testing::Values(backend::KvType::kF32,
+                                                              backend::KvType::kF16,
+                                                              backend::KvType::kBF16),
+                                            ::testing::Values(CpuTier::kPortable, CpuTier::kAvx2)),
+                         [](const auto& info) {
+                           return std::string(backend::KvTypeName(std::get<0>(info.param))) +
+                                  (std::get<1>(info.param) == CpuTier::kPortable ? "Portable"
+                                                                                 : "Avx2");
+                         });
+
+TEST_P(LongContextTest, LogitsAndKvAreTheSameForEveryChunking) {
+  StepRunner decode(*file_, options_);
+  const Rows expected = decode.Run(tokens_, 1);
+  const std::vector<uint8_t> expected_kv = decode.KvBytes(0);
+  const uint32_t seed = testing::TestSeed();
+  const std::vector<std::vector<int64_t>> partitions = {
+      {77},
+      {255, 2, 255, 88},
+      {300},
+      testing::RandomPartition(600, 320, seed),
+      testing::RandomPartition(600, 40, seed + 1)};
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    SCOPED_TRACE(i);
+    options_.block_size = i % 2 == 0 ? 32 : 16;
+    StepRunner runner(*file_, options_);
+    ExpectSameBits(runner.Run(tokens_, partitions[i]), expected);
+    EXPECT_EQ(runner.KvBytes(0), expected_kv);
+  }
+}
+
+// A preempted session: its blocks went to others, who wrote to them, and all is computed again.
+TEST_P(LongContextTest, DroppedKvIsRecomputedToTheSameBits) {
+  StepRunner whole(*file_, options_);
+  const Rows expected = whole.Run(tokens_, 320);
+  const std::vector<uint8_t> expected_kv = whole.KvBytes(0);
+  const uint32_t seed = testing::TestSeed();
+  StepRunner runner(*file_, options_);
+  for (const int64_t kept : {1, 300, 599}) {
+    SCOPED_TRACE(kept);
+    const std::vector<int32_t> first(tokens_.begin(), tokens_.begin() + kept);
+    runner.Run(first, testing::RandomPartition(kept, 100, seed + static_cast<uint32_t>(kept)));
+    runner.DropKv();
+    runner.Run(RandomTokens(630, 300, 8), 315);  // somebody else's, in the same memory
+    runner.DropKv();
+    ExpectSameBits(runner.Run(tokens_, testing::RandomPartition(600, 320, seed)), expected);
+    EXPECT_EQ(runner.KvBytes(0), expected_kv);
+    runner.DropKv();
   }
 }
 
@@ -210,14 +266,48 @@ TEST_F(BeginTest, LogitRowsAreRowsOfTheStep) {
   }
 }
 
-TEST(ForwardPassTest, AnAbandonedStepLeavesTheNextOneUntouched) {
-  const auto file = testing::OpenRandomModel({});
+// Another prompt's step is left after every few slices; ours then runs over what it left in the
+// buffers and in the cache.
+class AbandonTest : public ::testing::TestWithParam<Case> {};
+
+INSTANTIATE_TEST_SUITE_P(Classes, AbandonTest,
+                         ::testing::Values(Case{WeightType::kF32, CpuTier::kPortable},
+                                           Case{WeightType::kQ8_0, CpuTier::kPortable},
+                                           Case{WeightType::kF16, CpuTier::kAvx2},
+                                           Case{WeightType::kQ8_0, CpuTier::kAvx2}),
+                         Name);
+
+TEST_P(AbandonTest, AnAbandonedStepLeavesTheNextOneUntouched) {
+  if (!testing::HasTier(GetParam().tier)) GTEST_SKIP() << "this machine lacks the tier";
+  const auto file = testing::OpenRandomModel(SpecFor(GetParam().type));
+  RunnerOptions options;
+  options.tier = GetParam().tier;
+  options.slice_cost = 1;  // a row, or a panel of features, at a time
   const std::vector<int32_t> tokens = RandomTokens(20, 300, 9);
-  StepRunner runner(*file, {});
-  const Rows first = runner.Run(tokens, 20);
-  StepRunner again(*file, {});
-  const Rows second = again.Run(tokens, 20);
-  ExpectSameBits(first, second);
+  const std::vector<int32_t> others = RandomTokens(23, 300, 10);
+  const std::vector<int32_t> before(tokens.begin(), tokens.begin() + 12);
+  const std::vector<int32_t> after(tokens.begin() + 12, tokens.end());
+  StepRunner undisturbed(*file, options);
+  undisturbed.Step({{0, before}});
+  const Rows expected = undisturbed.Step({{0, after}});
+  const std::vector<uint8_t> expected_kv = undisturbed.KvBytes(0);
+
+  std::set<Op> inside;  // ops that were left between their first and their last unit
+  StepRunner runner(*file, options);
+  for (int64_t slices = 0;; slices += 3) {
+    SCOPED_TRACE(slices);
+    runner.Step({{0, before}});
+    const Cursor where = runner.AbandonAfter({{1, others}, {0, others}}, slices);
+    if (where.unit > 0) inside.insert(where.op);
+    ExpectSameBits(runner.Step({{0, after}}), expected);
+    ASSERT_EQ(runner.KvBytes(0), expected_kv);
+    if (::testing::Test::HasFatalFailure() || where.op == Op::kDone) break;
+    runner.DropKv();
+  }
+  for (const Op op : {Op::kEmbed, Op::kRopeStore, Op::kAttention, Op::kOutput, Op::kDown,
+                      Op::kSwiGlu, Op::kLogits}) {
+    EXPECT_TRUE(inside.contains(op)) << static_cast<int>(op);
+  }
 }
 
 }  // namespace

@@ -62,59 +62,93 @@ StepRunner::StepRunner(const formats::ModelFile& file, const RunnerOptions& opti
   lengths_.resize(kSequences, 0);
 }
 
-std::vector<std::vector<float>> StepRunner::Step(const std::vector<Piece>& pieces) {
-  std::vector<int32_t> tokens, positions, sequences, logit_rows;
+void StepRunner::Begin(const std::vector<Piece>& pieces, Rows& rows) {
   for (const Piece& piece : pieces) {
-    int64_t& length = lengths_[static_cast<size_t>(piece.sequence)];
+    int64_t position = length(piece.sequence);
     for (const int32_t token : piece.tokens) {
-      logit_rows.push_back(static_cast<int32_t>(tokens.size()));
-      tokens.push_back(token);
-      positions.push_back(static_cast<int32_t>(length++));
-      sequences.push_back(piece.sequence);
+      rows.logit_rows.push_back(static_cast<int32_t>(rows.tokens.size()));
+      rows.tokens.push_back(token);
+      rows.positions.push_back(static_cast<int32_t>(position++));
+      rows.sequences.push_back(piece.sequence);
     }
   }
-  const std::vector<absl::Span<const int32_t>> tables(tables_.begin(), tables_.end());
-  const backend::Batch batch{
-      .tokens = tokens, .positions = positions, .sequences = sequences, .block_tables = tables};
-  Check(pass_->Begin(batch, logit_rows));
+  rows.tables.assign(tables_.begin(), tables_.end());
+  rows.batch = {.tokens = rows.tokens,
+                .positions = rows.positions,
+                .sequences = rows.sequences,
+                .block_tables = rows.tables};
+  Check(pass_->Begin(rows.batch, rows.logit_rows));
+}
+
+std::vector<std::vector<float>> StepRunner::Step(const std::vector<Piece>& pieces) {
+  Rows rows;
+  Begin(pieces, rows);
   while (!Take(pass_->Advance(options_.slice_cost, [this] { return ++slices_, true; }))) {
   }
+  for (const Piece& piece : pieces) {
+    lengths_[static_cast<size_t>(piece.sequence)] += static_cast<int64_t>(piece.tokens.size());
+  }
   std::vector<std::vector<float>> logits;
-  for (size_t i = 0; i < logit_rows.size(); ++i) {
+  for (size_t i = 0; i < rows.logit_rows.size(); ++i) {
     const absl::Span<const float> row = pass_->Logits(static_cast<int64_t>(i));
     logits.emplace_back(row.begin(), row.end());
   }
   return logits;
 }
 
-std::vector<std::vector<float>> StepRunner::Run(const std::vector<int32_t>& tokens, int64_t chunk) {
+model::Cursor StepRunner::AbandonAfter(const std::vector<Piece>& pieces, int64_t slices) {
+  Rows rows;
+  Begin(pieces, rows);
+  for (int64_t i = 0; i < slices; ++i) {
+    if (Take(pass_->Advance(options_.slice_cost, [] { return true; }))) break;
+  }
+  const model::Cursor where = pass_->cursor();
+  pass_->Abandon();
+  return where;
+}
+
+void StepRunner::DropKv() {
+  lengths_[0] = 0;
+  std::reverse(tables_[0].begin(), tables_[0].end());
+}
+
+std::vector<std::vector<float>> StepRunner::Run(const std::vector<int32_t>& tokens,
+                                                const std::vector<int64_t>& chunks) {
   std::vector<std::vector<float>> all;
-  for (size_t i = 0; i < tokens.size(); i += static_cast<size_t>(chunk)) {
-    const size_t end = std::min(tokens.size(), i + static_cast<size_t>(chunk));
+  for (size_t i = 0, piece = 0; i < tokens.size(); ++piece) {
+    const auto chunk = static_cast<size_t>(chunks[std::min(piece, chunks.size() - 1)]);
+    const size_t end = std::min(tokens.size(), i + chunk);
     for (auto& row : Step({{0, {tokens.begin() + i, tokens.begin() + end}}})) {
       all.push_back(std::move(row));
     }
+    i = end;
   }
   return all;
 }
 
+std::vector<std::vector<float>> StepRunner::Run(const std::vector<int32_t>& tokens, int64_t chunk) {
+  return Run(tokens, std::vector<int64_t>{chunk});
+}
+
 std::vector<uint8_t> StepRunner::KvBytes(int32_t sequence) {
   const backend::KvShape& shape = cache_->shape();
-  const int64_t length = lengths_[static_cast<size_t>(sequence)];
-  std::vector<uint8_t> all;
-  std::vector<uint8_t> block(static_cast<size_t>(shape.BlockBytes()));
   const int64_t slot_bytes = shape.TileBytes() / shape.block_size;
-  for (int64_t first = 0; first < length; first += shape.block_size) {
+  const int64_t num_tiles = shape.BlockBytes() / shape.TileBytes();
+  std::vector<std::vector<uint8_t>> tiles(static_cast<size_t>(num_tiles));
+  std::vector<uint8_t> block(static_cast<size_t>(shape.BlockBytes()));
+  for (int64_t first = 0; first < length(sequence); first += shape.block_size) {
     const size_t logical = static_cast<size_t>(first / shape.block_size);
     Check(backend_->ReadKvBlock(*cache_, tables_[static_cast<size_t>(sequence)][logical],
                                 absl::MakeSpan(block)));
-    const int64_t used = std::min<int64_t>(shape.block_size, length - first);
-    for (int64_t tile = 0; tile < shape.BlockBytes(); tile += shape.TileBytes()) {
-      std::fill(block.begin() + tile + used * slot_bytes, block.begin() + tile + shape.TileBytes(),
-                uint8_t{0});
+    const int64_t used = std::min<int64_t>(shape.block_size, length(sequence) - first);
+    for (int64_t i = 0; i < num_tiles; ++i) {
+      const auto tile = block.begin() + i * shape.TileBytes();
+      auto& out = tiles[static_cast<size_t>(i)];
+      out.insert(out.end(), tile, tile + used * slot_bytes);
     }
-    all.insert(all.end(), block.begin(), block.end());
   }
+  std::vector<uint8_t> all;
+  for (const auto& tile : tiles) all.insert(all.end(), tile.begin(), tile.end());
   return all;
 }
 
@@ -125,6 +159,19 @@ bool HasTier(backend::CpuTier tier) {
   options.threads = 1;
   options.tier = tier;
   return backend::CreateCpuBackend(options).ok();
+}
+
+std::vector<int64_t> RandomPartition(int64_t count, int64_t largest, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<int64_t> sizes;
+  while (count > 0) {
+    // The bound is random, too: half of the sizes would lie above half of a fixed one.
+    const int64_t bound = 1 + random() % static_cast<uint32_t>(largest);
+    const int64_t size = std::min<int64_t>(count, 1 + random() % static_cast<uint32_t>(bound));
+    sizes.push_back(size);
+    count -= size;
+  }
+  return sizes;
 }
 
 std::vector<int32_t> RandomTokens(int64_t count, int32_t vocab_size, uint32_t seed) {

@@ -39,19 +39,39 @@ class StepRunner {
   // One step of these pieces, each continuing its sequence. Logits of all its rows, in order.
   std::vector<std::vector<float>> Step(const std::vector<Piece>& pieces);
 
+  // Begins a step of these pieces, runs `slices` slices of it and abandons it. Returns where it
+  // stood; its op is kDone when the step was over before.
+  model::Cursor AbandonAfter(const std::vector<Piece>& pieces, int64_t slices);
+
+  // Sequence 0 is empty again; its tokens will lie elsewhere in the same blocks.
+  void DropKv();
+
+  // Runs `tokens` of sequence 0 in pieces of these sizes, the last one again and again.
+  std::vector<std::vector<float>> Run(const std::vector<int32_t>& tokens,
+                                      const std::vector<int64_t>& chunks);
+
   // Runs `tokens` of sequence 0 in pieces of `chunk` and returns the logits of every position.
   std::vector<std::vector<float>> Run(const std::vector<int32_t>& tokens, int64_t chunk);
 
-  // KV of a sequence, token by token as it lies in its blocks (the last block's unused slots
-  // zeroed).
+  // KV of a sequence: for each layer, K or V, and head the rows of its tokens, whatever the blocks'
+  // size.
   std::vector<uint8_t> KvBytes(int32_t sequence);
 
   model::ForwardPass& pass() { return *pass_; }
   int32_t vocab_size() const { return config_.vocab_size; }
+  int64_t length(int32_t sequence) const { return lengths_[static_cast<size_t>(sequence)]; }
   int64_t slices() const { return slices_; }
   memory::LargeMemory& memory() { return memory_; }
 
  private:
+  // The rows of a step; what a batch points at until the step is over.
+  struct Rows {
+    std::vector<int32_t> tokens, positions, sequences, logit_rows;
+    std::vector<absl::Span<const int32_t>> tables;
+    backend::Batch batch;
+  };
+  void Begin(const std::vector<Piece>& pieces, Rows& rows);
+
   memory::LargeMemory memory_{0};
   RunnerOptions options_;
   model::LlamaConfig config_;
@@ -66,6 +86,9 @@ class StepRunner {
 
 // True where this machine has the tier; a test that needs it says so otherwise.
 bool HasTier(backend::CpuTier tier);
+
+// Sizes of at least 1 that add up to `count`, by seed: many small ones and some large.
+std::vector<int64_t> RandomPartition(int64_t count, int64_t largest, uint32_t seed);
 
 // `count` token ids below `vocab_size`, by seed.
 std::vector<int32_t> RandomTokens(int64_t count, int32_t vocab_size, uint32_t seed);

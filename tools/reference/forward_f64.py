@@ -54,6 +54,47 @@ class Int8Activations(Exact):
         return rounded.reshape(*x.shape[:-1], -1)[..., :cols]
 
 
+class Int8Noise(Exact):
+    """What Int8Activations does as a random process: a value moves by up to half a step of its block, every amount as
+    likely. Rounding real values is that; each generator gives another draw of it."""
+
+    def __init__(self, rng):
+        self._rng = rng
+
+    def matmul_input(self, x):
+        cols = x.shape[-1]
+        padded = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -cols % 32)]).reshape(*x.shape[:-1], -1, 32)
+        d = np.abs(padded).max(axis=-1, keepdims=True) / 127
+        moved = padded + d * self._rng.uniform(-0.5, 0.5, padded.shape)
+        return moved.reshape(*x.shape[:-1], -1)[..., :cols]
+
+
+def _ulp(x, bits, smallest):
+    """The step between floats of `bits` significant bits at x; denormals below `smallest`, the least normal one."""
+    exponent = np.floor(np.log2(np.maximum(np.abs(x), smallest)))
+    return 2.0 ** (exponent - (bits - 1))
+
+
+class Bf16Noise(Exact):
+    """Inputs of matrix products rounded to bfloat16, as a random process."""
+
+    def __init__(self, rng):
+        self._rng = rng
+
+    def matmul_input(self, x):
+        return x + _ulp(x, 8, 2.0**-126) * self._rng.uniform(-0.5, 0.5, x.shape)
+
+
+class HalfKvNoise(Exact):
+    """Keys and values rounded to float16, as a random process."""
+
+    def __init__(self, rng):
+        self._rng = rng
+
+    def kv(self, x):
+        return x + _ulp(x, 11, 2.0**-14) * self._rng.uniform(-0.5, 0.5, x.shape)
+
+
 class HalfKv(Exact):
     """Keys and values stored as float16."""
 
