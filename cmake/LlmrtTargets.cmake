@@ -1,12 +1,13 @@
 # The functions that the CMakeLists.txt of each folder calls.
 #
-#   llmrt_library(<name> SOURCES ... DEPS ...)      static library llmrt_<name>, include root src/
+#   llmrt_library(<name> SOURCES ... DEPS ... [HOST])  static library llmrt_<name>; include roots src/ and include/, or
+#       with HOST only what its dependencies offer: a host of the shared library sees llmrt.h and nothing of src/
 #   llmrt_executable(<name> SOURCES ... DEPS ...)   program bin/<name>
 #   llmrt_test(<name> SOURCES ... DEPS ... [TIMEOUT seconds] [WHOLE] [DEFINES ...] [LABELS label])
 #       A GoogleTest program whose tests ctest runs one by one; with WHOLE the program is one ctest entry (for suites
 #       with a costly fixture). If every source is C, the program has its own main() and is one entry as well.
 #
-# A dependency is another folder's name (`formats`) or a target's (`absl::status`, `pcre2::pcre2`).
+# A dependency is another folder's name (`formats`) or a target's (`absl::status`, `utf8proc::utf8proc`).
 
 # Adds a folder if it has a CMakeLists.txt.
 function(llmrt_add_folder path)
@@ -28,16 +29,19 @@ function(llmrt_resolve_deps out)
 endfunction()
 
 function(llmrt_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "HOST" "" "SOURCES;DEPS")
   llmrt_resolve_deps(deps ${arg_DEPS})
+  set(scope PUBLIC)
   if(arg_SOURCES)
     add_library(llmrt_${name} STATIC ${arg_SOURCES})
-    target_include_directories(llmrt_${name} PUBLIC "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
-    target_link_libraries(llmrt_${name} PUBLIC ${deps} Threads::Threads PRIVATE llmrt_flags)
+    target_link_libraries(llmrt_${name} PRIVATE llmrt_flags)
   else()
-    add_library(llmrt_${name} INTERFACE)
-    target_include_directories(llmrt_${name} INTERFACE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
-    target_link_libraries(llmrt_${name} INTERFACE ${deps} Threads::Threads)
+    add_library(llmrt_${name} INTERFACE)  # headers only
+    set(scope INTERFACE)
+  endif()
+  target_link_libraries(llmrt_${name} ${scope} ${deps} Threads::Threads)
+  if(NOT arg_HOST)
+    target_include_directories(llmrt_${name} ${scope} "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
   endif()
 endfunction()
 

@@ -51,4 +51,3 @@ add_link_options(-Wl,--build-id=sha1)
 add_library(llmrt_flags INTERFACE)
 # Designated initializers name what differs from the defaults; the rest being left out is the point of them.
 target_compile_options(llmrt_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers)
-target_include_directories(llmrt_flags INTERFACE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")

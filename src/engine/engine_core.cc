@@ -143,6 +143,9 @@ void EngineCore::Load() {
   } catch (...) {
     status = StatusOfException();
   }
+  if (!status.ok()) {
+    log_.Add(LogLevel::kError, [&] { return absl::StrCat("the load failed: ", status.message()); });
+  }
   std::unique_lock<std::mutex> lock(mu_);
   load_.phase = status.ok() ? LoadPhase::kReady : LoadPhase::kFailed;
   load_.status = status;
@@ -238,6 +241,11 @@ bool EngineCore::Reap() {
 
 void EngineCore::Retire(ActiveStream& active) {
   SessionState& session = *active.session;
+  const StreamInfo info = active.stream->Info();
+  if (info.finish_reason == FinishReason::kError) {
+    log_.Add(LogLevel::kError,
+             [&] { return absl::StrCat("a stream failed: ", info.status.message()); });
+  }
   session.in_flight = false;
   if (session.abandoned) session.table.Truncate(0, *resources_->pool);
   active.stream.reset();

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "engine/engine.h"
 
@@ -20,8 +21,9 @@ class LogRing {
 
   explicit LogRing(LogLevel level) : level_(level), start_(std::chrono::steady_clock::now()) {}
 
-  // Overwrites the oldest record when full. A record that finds no memory is dropped.
-  void Add(LogLevel level, std::string text);
+  // Overwrites the oldest record when full. `text` is asked only if the level is wanted; a record
+  // that finds no memory is dropped.
+  void Add(LogLevel level, absl::FunctionRef<std::string()> text);
 
   // See Engine::PollLog.
   absl::StatusOr<LogRecord> Poll(int64_t capacity);

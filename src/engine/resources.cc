@@ -117,11 +117,12 @@ absl::StatusOr<std::unique_ptr<Resources>> LoadResources(ModelSource& source,
   if (!status.ok()) return status;
   resources->fingerprint = Fingerprint(*resources, options);
   const Plan& numbers = resources->plan.numbers;
-  log.Add(LogLevel::kInfo,
-          absl::StrCat("loaded on ", resources->backend->DeviceClass(), " with ",
-                       resources->backend->num_threads(), " threads: weights ",
-                       numbers.weights_bytes, ", KV ", numbers.kv_bytes, " (", numbers.kv_blocks,
-                       " blocks), workspace ", numbers.workspace_bytes, " bytes"));
+  log.Add(LogLevel::kInfo, [&] {
+    return absl::StrCat("loaded on ", resources->backend->DeviceClass(), " with ",
+                        resources->backend->num_threads(), " threads: weights ",
+                        numbers.weights_bytes, ", KV ", numbers.kv_bytes, " (", numbers.kv_blocks,
+                        " blocks), workspace ", numbers.workspace_bytes, " bytes");
+  });
   return resources;
 }
 

@@ -33,6 +33,10 @@ TEST(EngineTest, AFailedLoadKeepsItsStatusForEveryCall) {
   EXPECT_EQ(engine->GetLoad().phase, LoadPhase::kFailed);
   EXPECT_EQ(engine->CreateSession({}).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(engine->GetPlan().status().code(), absl::StatusCode::kNotFound);
+  const auto record = engine->PollLog(1000);
+  ASSERT_TRUE(record.ok());
+  EXPECT_EQ(record->level, LogLevel::kError);
+  EXPECT_NE(record->text.find("/no/such/file.gguf"), std::string::npos);
 }
 
 // Blocks the load in its first read until it is let go.
