@@ -2,27 +2,30 @@
 // golden tokens are fed (teacher forcing), so one different token does not hide the steps behind
 // it.
 //
-// The bound on a logit. Let s be the root mean square of a model's logits and r the relative error
-// (root mean square) of the row that the output matrix multiplies. Errors of rounding are many and
-// independent, so a logit's error is close to normal with deviation r * s, and among the 260 values
-// that a golden file records none should pass 5 deviations: bound = 5 * r * s.
+// How far a class may move a logit comes with tests/data/golden_classes: float64 forward passes
+// with random roundings in the places where the class rounds (int8 activations for quantized
+// weights, the cache in F16 for all) give the standard deviation of every recorded logit, and of
+// the gap between the two best of every step. tools/reference/README.md tells how. Of a correct
+// implementation, whose roundings are another draw of the same process,
 //
-//   int8 blocks: a value is rounded to a grid of amax / 127, an error of amax / 127 / sqrt(12). Of
-//   32 normal values amax is 2.4 deviations, so e = 2.4 / 127 / sqrt(12) = 0.0055 relative.
-//   Whatever a sublayer adds has passed two such roundings (before its first and its last product)
-//   and the output matrix' input a third: r = e * sqrt(3). float lanes: what is rounded is KV in
-//   F16, to 11 bits: relative 2^-11 / sqrt(12) at the grid's coarsest, that is e = 1.4e-4; K acts
-//   through the scores and V directly: r = e * sqrt(2).
+//   a logit is within 6 deviations: 260 values and 6.1 million models have one beyond;
+//   the mean square of all recorded moves over their variances is 1 give or take what draws of the
+//   process differ by: this finds a class that rounds a little more than it should everywhere;
+//   the argmax differs about as often as the process makes it;
+//   it differs only at steps whose gap is small in deviations of the gap's move.
 //
-// Where the argmax differs, the golden gap between the two best must be under twice the bound; and
-// such steps must be few, or the test would not be testing.
+// A test that would excuse more than 5 % of the steps would not be testing: the closest 5 % are
+// excused, and nothing beyond 4.5 deviations. What is left to chance is the sum of the tails of all
+// other steps: under 2 % for all models but one. The 1.4M model in Q8_0 moves its gaps so much (its
+// rows are 160 wide, its gaps' median move is 0.09, and 5 % of its gaps are under 0.13) that a
+// correct implementation differs beyond the closest 5 % more often than not. There the rule would
+// judge luck; the other three stand.
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
+#include <cstdio>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -30,6 +33,7 @@
 #include "formats/byte_source.h"
 #include "nlohmann/json.hpp"
 #include "tests/model/step_runner.h"
+#include "tests/shared_files.h"
 
 namespace llmrt::model {
 namespace {
@@ -38,40 +42,46 @@ using Rows = std::vector<std::vector<float>>;
 
 struct Model {
   const char* name;
-  bool quantized;
+  bool closest_steps_suffice = true;  // to excuse what a correct implementation may get wrong
 };
 
-constexpr Model kModels[] = {{"stories260K-f32", false},      {"tinystories-1.4M-f16", false},
-                             {"tinystories-1.4M-q8_0", true}, {"tinystories-3.8M-f16", false},
-                             {"tinystories-3.8M-q4_0", true}, {"tinystories-3.8M-q4_k_m", true},
-                             {"tinystories-3.8M-q6_k", true}, {"tinystories-3.8M-q8_0", true}};
+constexpr Model kModels[] = {
+    {"stories260K-f32"},       {"tinystories-1.4M-f16"},  {"tinystories-1.4M-q8_0", false},
+    {"tinystories-3.8M-f16"},  {"tinystories-3.8M-q4_0"}, {"tinystories-3.8M-q4_k_m"},
+    {"tinystories-3.8M-q6_k"}, {"tinystories-3.8M-q8_0"}};
+
+constexpr double kLogitDeviations = 6;
+constexpr double kGapDeviations = 4.5;
+constexpr double kExcusedShare = 0.05;
+constexpr double kChance = 0.02;
+
+// That a normal move in units of its deviation goes below -gap.
+double ChanceToDiffer(double gap) { return std::erfc(gap / std::sqrt(2.0)) / 2; }
 
 // What a model's five continuations showed.
 struct Observed {
-  double worst_error = 0;
-  double sum_of_squares = 0;  // of all logits
+  double worst = 0;           // of the recorded logits' moves, in deviations
+  double sum_of_squares = 0;  // of the same
   int64_t num_logits = 0;
-  int64_t steps = 0;
+  std::vector<double> gaps;  // in deviations, of every step
   std::vector<double> gaps_where_different;
 };
 
 class GoldenClassesTest : public ::testing::TestWithParam<Model> {
  protected:
-  static std::string Path(const std::string& name) {
-    return std::string(LLMRT_SHARED_DIR) + "/models/" + name;
-  }
+  static std::string Path(const std::string& name) { return testing::SharedFile("models/" + name); }
 
   void SetUp() override {
     const std::string path = Path(std::string(GetParam().name) + ".gguf");
-    if (!std::filesystem::exists(path)) {
-      if (std::getenv("CI") != nullptr) FAIL() << "no " << path;
-      GTEST_SKIP() << "no " << path;
-    }
+    if (testing::SkipWithoutFile(path)) return;
     formats::FileRange range;
     range.path = path;
     file_ = formats::OpenModelFile(formats::OpenFile(range).value(), nullptr).value();
     std::ifstream in(Path("golden/" + std::string(GetParam().name) + ".json"));
     golden_ = nlohmann::json::parse(in).at("results");
+    std::ifstream deviations(std::string(LLMRT_TEST_DATA_DIR) + "/golden_classes/" +
+                             GetParam().name + ".json");
+    deviations_ = nlohmann::json::parse(deviations);
   }
 
   // Logits of every step, the golden tokens being fed.
@@ -87,28 +97,46 @@ class GoldenClassesTest : public ::testing::TestWithParam<Model> {
     return Rows(all.begin() + static_cast<int64_t>(before), all.end());
   }
 
-  void Observe(const nlohmann::json& result, const Rows& rows, Observed& seen) {
+  static void Observe(const nlohmann::json& result, const nlohmann::json& deviations,
+                      const Rows& rows, Observed& seen) {
     const auto greedy = result.at("greedy_tokens").get<std::vector<int32_t>>();
-    for (size_t step = 0; step < rows.size(); ++step, ++seen.steps) {
+    ASSERT_EQ(deviations.at("gap_deviations").size(), rows.size());
+    for (size_t step = 0; step < rows.size(); ++step) {
+      const double gap = result.at("gaps")[step].get<double>() /
+                         deviations.at("gap_deviations")[step].get<double>();
+      seen.gaps.push_back(gap);
       const auto best = std::max_element(rows[step].begin(), rows[step].end());
-      if (best - rows[step].begin() != greedy[step]) {
-        seen.gaps_where_different.push_back(result.at("gaps")[step].get<double>());
-      }
-      for (const float logit : rows[step]) seen.sum_of_squares += double{logit} * logit;
-      seen.num_logits += static_cast<int64_t>(rows[step].size());
+      if (best - rows[step].begin() != greedy[step]) seen.gaps_where_different.push_back(gap);
     }
-    for (const nlohmann::json& recorded : result.at("logits")) {
+    for (size_t i = 0; i < result.at("logits").size(); ++i) {
+      const nlohmann::json& recorded = result.at("logits")[i];
+      const auto& allowed = deviations.at("logit_deviations")[i];
       const std::vector<float>& row = rows[recorded.at("step").get<size_t>()];
-      const auto compare = [&](size_t token, double expected) {
-        seen.worst_error = std::max(seen.worst_error, std::abs(row[token] - expected));
+      const auto compare = [&](size_t token, double expected, const nlohmann::json& deviation) {
+        const double moved = std::abs(row[token] - expected) / deviation.get<double>();
+        seen.worst = moved <= seen.worst ? seen.worst : moved;  // NaN counts
+        seen.sum_of_squares += moved * moved;
+        ++seen.num_logits;
       };
-      for (const auto& pair : recorded.at("top5")) {
-        compare(pair[0].get<size_t>(), pair[1].get<double>());
+      for (size_t k = 0; k < 5; ++k) {
+        const auto& pair = recorded.at("top5")[k];
+        compare(pair[0].get<size_t>(), pair[1].get<double>(), allowed[k]);
       }
-      for (size_t i = 0; i < 8; ++i) compare(i, recorded.at("logits_first8")[i].get<double>());
+      for (size_t k = 0; k < 8; ++k) {
+        compare(k, recorded.at("logits_first8")[k].get<double>(), allowed[5 + k]);
+      }
     }
   }
 
+  // Gaps up to this many deviations are excused.
+  static double ExcusedGap(std::vector<double> gaps) {
+    std::sort(gaps.begin(), gaps.end());
+    // The first gap beyond the share that may be excused is not.
+    const auto count = static_cast<size_t>(kExcusedShare * static_cast<double>(gaps.size()));
+    return std::min(kGapDeviations, gaps[count]);
+  }
+
+  nlohmann::json deviations_;
   std::unique_ptr<formats::ModelFile> file_;
   nlohmann::json golden_;
 };
@@ -122,26 +150,55 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenClassesTest, ::testing::ValuesIn(kModels)
                            return name;
                          });
 
-TEST_P(GoldenClassesTest, DefaultNumericsStayWithinTheDerivedBound) {
-  const auto tier = llmrt::testing::HasTier(backend::CpuTier::kAvx2) ? backend::CpuTier::kAvx2
-                                                                     : backend::CpuTier::kPortable;
-  Observed seen;
-  for (const nlohmann::json& result : golden_) Observe(result, Follow(result, tier), seen);
+// Five deviations above the mean of a sum of independent steps, and one for its grain.
+double DifferencesLimit(const std::vector<double>& gaps) {
+  double mean = 0, variance = 0;
+  for (const double gap : gaps) {
+    const double chance = ChanceToDiffer(gap);
+    mean += chance;
+    variance += chance * (1 - chance);
+  }
+  return mean + 5 * std::sqrt(variance) + 1;
+}
 
-  const double rms = std::sqrt(seen.sum_of_squares / static_cast<double>(seen.num_logits));
-  const double relative = GetParam().quantized
-                              ? 2.4 / 127 / std::sqrt(12.0) * std::sqrt(3.0)
-                              : std::ldexp(1, -10) / std::sqrt(12.0) * std::sqrt(2.0);
-  const double bound = 5 * relative * rms;
-  RecordProperty("worst_error", std::to_string(seen.worst_error));
-  RecordProperty("bound", std::to_string(bound));
-  EXPECT_LE(seen.worst_error, bound);
-  // A bound far above what happens would prove nothing either.
-  EXPECT_GE(seen.worst_error, bound / 20);
-  for (const double gap : seen.gaps_where_different) EXPECT_LT(gap, 2 * bound);
-  EXPECT_LE(static_cast<double>(seen.gaps_where_different.size()),
-            0.05 * static_cast<double>(seen.steps));
-  EXPECT_EQ(seen.steps, GetParam().quantized ? 320 : 500);
+// The chance that a correct implementation differs at a step that is not excused.
+double MissedChance(const std::vector<double>& gaps, double excused_gap) {
+  double chance = 0;
+  for (const double gap : gaps) {
+    if (gap >= excused_gap) chance += ChanceToDiffer(gap);
+  }
+  return chance;
+}
+
+TEST_P(GoldenClassesTest, DefaultNumericsMoveLogitsAsTheirRoundingsMay) {
+  for (const auto tier : {backend::CpuTier::kPortable, backend::CpuTier::kAvx2}) {
+    if (!llmrt::testing::HasTier(tier)) continue;
+    Observed seen;
+    for (size_t i = 0; i < golden_.size(); ++i) {
+      Observe(golden_[i], deviations_.at("prompts")[i], Follow(golden_[i], tier), seen);
+    }
+    const double mean_square = seen.sum_of_squares / static_cast<double>(seen.num_logits);
+    const double excused_gap = ExcusedGap(seen.gaps);
+    const auto excused = std::count_if(seen.gaps.begin(), seen.gaps.end(),
+                                       [&](double gap) { return gap < excused_gap; });
+    const double missed_chance = MissedChance(seen.gaps, excused_gap);
+    std::printf(
+        "worst %.2f deviations, mean square %.2f; %d of %d steps excused up to %.2f, "
+        "missed by chance %.1e; argmax differs at",
+        seen.worst, mean_square, static_cast<int>(excused), static_cast<int>(seen.gaps.size()),
+        excused_gap, missed_chance);
+    for (const double gap : seen.gaps_where_different) std::printf(" %.2f", gap);
+    std::printf("\n");
+    EXPECT_EQ(seen.num_logits, 260);
+    EXPECT_GE(seen.gaps.size(), 320u);
+    EXPECT_LE(seen.worst, kLogitDeviations);
+    EXPECT_LE(mean_square, 1 + 5 * deviations_.at("mean_square_deviation").get<double>());
+    EXPECT_LE(static_cast<double>(seen.gaps_where_different.size()), DifferencesLimit(seen.gaps));
+    EXPECT_LE(static_cast<double>(excused), kExcusedShare * static_cast<double>(seen.gaps.size()));
+    EXPECT_EQ(missed_chance < kChance, GetParam().closest_steps_suffice);
+    if (!GetParam().closest_steps_suffice) continue;
+    for (const double gap : seen.gaps_where_different) EXPECT_LT(gap, excused_gap);
+  }
 }
 
 }  // namespace
