@@ -51,6 +51,11 @@ absl::StatusOr<LoadPlan> MakeLoadPlan(const formats::ModelFile& file, const Engi
   absl::StatusOr<model::LlamaConfig> config = model::ReadLlamaConfig(file);
   if (!config.ok()) return config.status();
   plan.config = *std::move(config);
+  if (plan.config.head_dim > backend.max_head_dim()) {
+    return absl::UnimplementedError(
+        absl::StrCat("heads of the model are ", plan.config.head_dim, " wide; ", backend.device(),
+                     " runs up to ", backend.max_head_dim(), "; choose another device or model"));
+  }
   absl::StatusOr<int64_t> context = ContextLength(options, plan.config);
   if (!context.ok()) return context.status();
   absl::StatusOr<int64_t> weights = model::CheckTensors(file, plan.config, backend);
