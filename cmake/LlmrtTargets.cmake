@@ -72,7 +72,7 @@ function(llmrt_test name)
     math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 4")
   endif()
   llmrt_executable(${name} SOURCES ${arg_SOURCES} DEPS ${arg_DEPS})
-  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/include")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/bin")
   # The shared folder lies beside the checkout and may be absent: tests that need it then skip (under CI=true: fail).
   target_compile_definitions(${name} PRIVATE

@@ -399,7 +399,7 @@ LLMRT_API llmrt_status llmrt_model_detokenize(llmrt_model* model, const int32_t*
                                               int64_t* length);
 /*
  * What an engine with these engine options would take. Measures the machine's read bandwidth once
- * (about 50 ms). Errors: those of the load that need no weights: UNIMPLEMENTED (architecture,
+ * (some 100 ms; 0 where unknown). Errors: those of the load that need no weights: UNIMPLEMENTED (architecture,
  * type), RESOURCE_EXHAUSTED (the budget holds not even one block), OUT_OF_RANGE (context),
  * FAILED_PRECONDITION (tier), NOT_FOUND (device), DATA_LOSS.
  */

@@ -34,12 +34,12 @@ Outcome PrintPlanTable(const llmrt_plan& plan) {
   const std::string blocks = std::to_string(plan.kv_blocks) + " blocks of " +
                              std::to_string(plan.block_size) + " tokens, " +
                              FormatBytes(plan.kv_bytes);
-  // The reference mode computes more than it reads; no ceiling follows from the bandwidth.
+  // Zero in the reference mode, which computes more than it reads, and where it cannot be measured.
   const bool measured = plan.read_bandwidth_bytes_per_second > 0;
   const std::string figures = FormatNumber(plan.decode_tokens_per_second_ceiling, 1) +
                               " tokens/s, reading at " +
                               FormatNumber(plan.read_bandwidth_bytes_per_second / 1e9, 1) + " GB/s";
-  const std::string ceiling = measured ? figures : "not bound by memory in this mode";
+  const std::string ceiling = measured ? figures : "unknown";
   return Print(FormatTable({{"weights", FormatBytes(plan.weights_bytes)},
                             {"KV per token", FormatBytes(plan.kv_bytes_per_token)},
                             {"KV cache", blocks},
