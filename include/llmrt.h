@@ -399,9 +399,9 @@ LLMRT_API llmrt_status llmrt_model_detokenize(llmrt_model* model, const int32_t*
                                               int64_t* length);
 /*
  * What an engine with these engine options would take. Measures the machine's read bandwidth once
- * (some 100 ms; 0 where unknown). Errors: those of the load that need no weights: UNIMPLEMENTED (architecture,
- * type), RESOURCE_EXHAUSTED (the budget holds not even one block), OUT_OF_RANGE (context),
- * FAILED_PRECONDITION (tier), NOT_FOUND (device), DATA_LOSS.
+ * (some 100 ms; 0 where unknown). Errors: those of the load that need no weights: UNIMPLEMENTED
+ * (architecture, type), RESOURCE_EXHAUSTED (the budget holds not even one block), OUT_OF_RANGE
+ * (context), FAILED_PRECONDITION (tier), NOT_FOUND (device), DATA_LOSS.
  */
 LLMRT_API llmrt_status llmrt_model_plan(llmrt_model* model, llmrt_options* engine_options,
                                         llmrt_plan* plan);

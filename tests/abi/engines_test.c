@@ -334,8 +334,8 @@ static void waiting_ends_at_its_time(llmrt_engine* engine) {
   llmrt_stream* ready[1];
   llmrt_status status = LLMRT_STATUS_OK;
   int64_t count = 0;
-  /* Right after the submission there is nothing to read yet, unless this thread was interrupted: how
-   * often it is is the machine's business. */
+  /* Right after the submission there is nothing to read yet, unless this thread was interrupted:
+   * how often it is is the machine's business. */
   while (status == LLMRT_STATUS_OK) {
     llmrt_stream_release(stream);
     llmrt_session_release(session);
