@@ -8,7 +8,7 @@ import tempfile
 
 import gguf_edit
 import program
-from program import FAILED, ProgramTest, any_model
+from program import FAILED, ProgramTest, bundled_model
 
 
 def _commands(model, text):
@@ -56,7 +56,7 @@ class BadInputTest(ProgramTest):
         self.refuse_everywhere(self.text)
 
     def test_a_file_cut_short_anywhere(self):
-        whole = pathlib.Path(any_model()).read_bytes()
+        whole = pathlib.Path(bundled_model()).read_bytes()
         for length in (3, 4, 8, 24, 100, 5000, len(whole) // 3, len(whole) - 1):
             with self.subTest(length=length):
                 model = self.write(whole[:length])
@@ -65,7 +65,7 @@ class BadInputTest(ProgramTest):
                 self.refuse(FAILED, 'plan', model)
 
     def test_a_header_with_flipped_bytes_never_kills(self):
-        whole = bytearray(pathlib.Path(any_model()).read_bytes())
+        whole = bytearray(pathlib.Path(bundled_model()).read_bytes())
         for offset in (4, 8, 9, 15, 16, 23, 24, 31, 40, 64):
             with self.subTest(offset=offset):
                 changed = bytearray(whole)
@@ -87,25 +87,25 @@ class BadInputTest(ProgramTest):
         self.refuse(FAILED, 'plan', vocabulary)
 
     def test_a_prompt_that_is_no_utf8(self):
-        self.refuse(FAILED, 'run', any_model(), '-p', b'ab\xff', '-n', '1', says='UTF-8')
-        self.refuse(FAILED, 'tokenize', any_model(), '--text', b'\xc3', says='UTF-8')
+        self.refuse(FAILED, 'run', bundled_model(), '-p', b'ab\xff', '-n', '1', says='UTF-8')
+        self.refuse(FAILED, 'tokenize', bundled_model(), '--text', b'\xc3', says='UTF-8')
 
     def test_a_prompt_longer_than_the_context(self):
-        message = self.refuse(FAILED, 'run', any_model(), '-p', 'far away ' * 3000, '-n', '1')
+        message = self.refuse(FAILED, 'run', bundled_model(), '-p', 'far away ' * 3000, '-n', '1')
         self.assertRegex(message, r'\d+.*\d+', 'the value and the limit')
 
     def test_a_budget_that_holds_nothing(self):
-        for command in (('run', any_model(), '-p', 'x'), ('plan', any_model())):
+        for command in (('run', bundled_model(), '-p', 'x'), ('plan', bundled_model())):
             self.refuse(FAILED, *command, '--memory', '1000')
 
     def test_a_context_longer_than_the_models(self):
-        self.refuse(FAILED, 'plan', any_model(), '--context', '1000000')
+        self.refuse(FAILED, 'plan', bundled_model(), '--context', '1000000')
 
     def test_a_text_that_is_missing(self):
         missing = str(self.folder / 'missing.txt')
-        self.refuse(FAILED, 'eval', any_model(), '--text', missing, says='missing.txt')
-        self.refuse(FAILED, 'tokenize', any_model(), '--file', missing, says='missing.txt')
-        self.refuse(FAILED, 'tokenize', any_model(), '--file', str(self.folder))
+        self.refuse(FAILED, 'eval', bundled_model(), '--text', missing, says='missing.txt')
+        self.refuse(FAILED, 'tokenize', bundled_model(), '--file', missing, says='missing.txt')
+        self.refuse(FAILED, 'tokenize', bundled_model(), '--file', str(self.folder))
 
     def test_a_full_disk_under_the_output(self):
         if not os.path.exists('/dev/full'):

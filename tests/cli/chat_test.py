@@ -9,7 +9,7 @@ import tempfile
 
 import gguf_edit
 import program
-from program import DONE, FAILED, ProgramTest, any_model, llmrt, shared_model
+from program import DONE, FAILED, ProgramTest, bundled_model, llmrt, shared_model
 
 
 def chat(*arguments, lines):
@@ -19,17 +19,17 @@ def chat(*arguments, lines):
 class ChatTest(ProgramTest):
 
     def test_one_answer_a_line_and_nothing_on_stderr(self):
-        result = chat(any_model(), '-n', '12', lines=['Hello!', '', 'Who are you?'])
+        result = chat(bundled_model(), '-n', '12', lines=['Hello!', '', 'Who are you?'])
         self.assertEqual((result.returncode, result.stderr), (DONE, b''))
         answers = result.stdout.decode('utf-8').split('\n')
         self.assertEqual((len(answers), answers[-1]), (3, ''))
 
     def test_quit_ends_it(self):
-        result = chat(any_model(), '-n', '4', lines=['/quit', 'Hello!'])
+        result = chat(bundled_model(), '-n', '4', lines=['/quit', 'Hello!'])
         self.assertEqual((result.returncode, result.stdout, result.stderr), (DONE, b'', b''))
 
     def test_no_lines_at_all(self):
-        self.assertEqual(self.succeed('chat', any_model()), b'')
+        self.assertEqual(self.succeed('chat', bundled_model()), b'')
 
     def test_an_answer_is_that_of_the_whole_prompt(self):
         flags = ('--user', 'Tom', '--assistant', 'Lily:', '--preamble', 'Tom and Lily are in the park.')
@@ -64,7 +64,7 @@ class ChatTest(ProgramTest):
         self.assertEqual(result.stdout.count(b'\n'), 1)
 
     def test_a_line_that_is_no_utf8_is_skipped(self):
-        result = llmrt('chat', any_model(), '-n', '4', stdin=b'ab\xff\nHello.\n')
+        result = llmrt('chat', bundled_model(), '-n', '4', stdin=b'ab\xff\nHello.\n')
         self.assertEqual(result.returncode, DONE)
         self.assertIn(b'UTF-8', result.stderr)
         self.assertEqual(result.stdout.count(b'\n'), 1)
@@ -132,7 +132,7 @@ class TerminalChatTest(ProgramTest):
     def start(self):
         host, terminal = pty.openpty()
         process = subprocess.Popen(  # pylint: disable=consider-using-with
-            [program.BINARY, 'chat', any_model(), '-n', '4', '--user', 'Tom'], stdin=terminal, stdout=subprocess.PIPE,
+            [program.BINARY, 'chat', bundled_model(), '-n', '4', '--user', 'Tom'], stdin=terminal, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE)
         os.close(terminal)
         for clean_up in (process.stderr.close, process.stdout.close, process.wait, process.kill, lambda: os.close(host)):

@@ -5,7 +5,7 @@ import pathlib
 import tempfile
 
 import program
-from program import ProgramTest, any_model, shared_model
+from program import ProgramTest, bundled_model, shared_model
 
 # Values of a block and its bytes.
 BLOCKS = {'F32': (1, 4), 'F16': (1, 2), 'Q8_0': (32, 34), 'Q4_0': (32, 18), 'Q4_K': (256, 144), 'Q6_K': (256, 210)}
@@ -43,13 +43,13 @@ class InspectTest(ProgramTest):
             self.assertEqual({tensor['numeric_class'] for tensor in weights}, {expected})
 
     def test_people_get_a_table_without_the_vocabulary(self):
-        text = self.succeed('inspect', any_model()).decode('utf-8')
+        text = self.succeed('inspect', bundled_model()).decode('utf-8')
         self.assertIn('general.architecture', text)
         self.assertRegex(text, r'\ntensor +type +dimensions +bytes +numeric class\n')
         self.assertTrue(all(len(line) < 200 for line in text.split('\n')))
 
     def test_names_in_a_file_cannot_command_the_terminal(self):
-        data = pathlib.Path(any_model()).read_bytes()
+        data = pathlib.Path(bundled_model()).read_bytes()
         self.assertIn(b'general.architecture', data)
         # A tensor's name of the same length, with an escape sequence.
         changed = data.replace(b'output_norm.weight', b'output\x1b[31m.weight')
@@ -61,7 +61,7 @@ class InspectTest(ProgramTest):
             self.assertIn(b'output\\x1b[31m', text)
 
     def test_types_that_cannot_run_are_named(self):
-        data = pathlib.Path(any_model()).read_bytes()
+        data = pathlib.Path(bundled_model()).read_bytes()
         # The directory's entry of output_norm.weight: its name, one dimension of 8 bytes, its type (F32).
         at = data.index(b'output_norm.weight') + len('output_norm.weight') + 4 + 8
         self.assertEqual(data[at:at + 4], bytes(4))
@@ -77,7 +77,7 @@ class InspectTest(ProgramTest):
                         says=f'{name}: tensor "output_norm.weight" has type IQ4_XS, which is not supported; use')
 
     def test_a_tokenizer_that_is_not_known_hides_nothing_else(self):
-        data = pathlib.Path(any_model()).read_bytes()
+        data = pathlib.Path(bundled_model()).read_bytes()
         key = b'tokenizer.ggml.model' + bytes((8, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0))
         self.assertIn(key + b'llama', data)
         with tempfile.NamedTemporaryFile() as file:
@@ -133,27 +133,27 @@ class PlanTest(ProgramTest):
         self.assertGreater(read, plan['weights_bytes'] * 0.3)
 
     def test_more_sessions_take_more_blocks(self):
-        one, four = (self.json_of('plan', any_model(), '--sessions', count, '--context', '128') for count in '14')
+        one, four = (self.json_of('plan', bundled_model(), '--sessions', count, '--context', '128') for count in '14')
         self.assertEqual(four['kv_blocks'], 4 * one['kv_blocks'])
         self.assertEqual(four['weights_bytes'], one['weights_bytes'])
 
     def test_the_budget_is_a_limit_on_the_total(self):
-        free = self.json_of('plan', any_model(), '--sessions', '64')
+        free = self.json_of('plan', bundled_model(), '--sessions', '64')
         budget = free['total_bytes'] - free['kv_bytes'] // 2
-        bounded = self.json_of('plan', any_model(), '--sessions', '64', '--memory', str(budget))
+        bounded = self.json_of('plan', bundled_model(), '--sessions', '64', '--memory', str(budget))
         self.assertLessEqual(bounded['total_bytes'], budget)
         self.assertLess(bounded['kv_blocks'], free['kv_blocks'])
 
     def test_a_budget_of_the_plans_total_is_enough(self):
         # The plan is a contract: what it says is what loading and running takes, to the byte.
         for flags in ((), ('--threads', '1'), ('--threads', '4'), ('--numerics', 'reference')):
-            plan = self.json_of('plan', any_model(), *flags)
-            run = self.json_of('run', any_model(), '-p', 'Hello', '-n', '4', '--ignore-eos', '--memory',
+            plan = self.json_of('plan', bundled_model(), *flags)
+            run = self.json_of('run', bundled_model(), '-p', 'Hello', '-n', '4', '--ignore-eos', '--memory',
                                str(plan['total_bytes']), *flags)
             self.assertEqual(len(run['tokens']), 4)
 
     def test_people_get_a_table(self):
-        text = self.succeed('plan', any_model(), '--sessions', '2', '--context', '64').decode()
+        text = self.succeed('plan', bundled_model(), '--sessions', '2', '--context', '64').decode()
         for row in ('weights', 'KV per token', 'KV cache', 'workspace', 'total', 'context', 'decode ceiling'):
             self.assertRegex(text, rf'(?m)^{row} ')
 

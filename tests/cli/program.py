@@ -32,21 +32,15 @@ def require(path):
 
 
 def bundled_model():
-    """The model that ships with the project; until it is in the repository its tests say so and skip."""
+    """The model that ships with the project."""
     path = SAMPLES / 'models' / 'village-target-q8_0.gguf'
     if not path.exists():
-        raise unittest.SkipTest('the bundled model is not in the repository yet')
+        raise AssertionError(f'{path} is missing; it is part of the repository')
     return str(path)
 
 
 def shared_model(name):
     return require(SHARED / 'models' / name)
-
-
-def any_model():
-    """A small model that generates text: the bundled one, else a shared one."""
-    bundled = SAMPLES / 'models' / 'village-target-q8_0.gguf'
-    return str(bundled) if bundled.exists() else shared_model('tinystories-1.4M-q8_0.gguf')
 
 
 def tiny_model():

@@ -9,7 +9,7 @@ import tempfile
 
 import gguf_edit
 import program
-from program import FAILED, ProgramTest, any_model
+from program import FAILED, ProgramTest, bundled_model
 
 PROMPT = 'Once upon a time'
 
@@ -17,7 +17,7 @@ PROMPT = 'Once upon a time'
 class RunTest(ProgramTest):
 
     def test_json_has_the_fields_of_the_contract(self):
-        run = self.json_of('run', any_model(), '-p', PROMPT, '-n', '8', '--ignore-eos')
+        run = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '8', '--ignore-eos')
         self.assertIsInstance(run['text'], str)
         for field in ('prompt_tokens', 'tokens'):
             self.assertTrue(run[field] and all(isinstance(token, int) for token in run[field]), field)
@@ -31,66 +31,66 @@ class RunTest(ProgramTest):
         self.assertGreater(len(run['fingerprint']), 10)
 
     def test_times_that_did_not_happen_are_null(self):
-        run = self.json_of('run', any_model(), '-p', PROMPT, '-n', '1', '--ignore-eos')
+        run = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '1', '--ignore-eos')
         self.assertEqual(len(run['tokens']), 1)
         self.assertIsNone(run['tpot_ms'])
         self.assertIsNotNone(run['ttft_ms'])
 
     def test_no_tokens_asked_for_gives_none(self):
-        run = self.json_of('run', any_model(), '-p', PROMPT, '-n', '0')
+        run = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '0')
         self.assertEqual((run['text'], run['tokens'], run['finish_reason']), ('', [], 'max_tokens'))
 
     def test_streamed_text_equals_the_json_text(self):
-        arguments = ('run', any_model(), '-p', PROMPT, '-n', '60', '--temp', '0.9', '--seed', '5')
+        arguments = ('run', bundled_model(), '-p', PROMPT, '-n', '60', '--temp', '0.9', '--seed', '5')
         self.assertEqual(self.succeed(*arguments).decode('utf-8'), self.json_of(*arguments)['text'])
 
     def test_prompt_tokens_are_those_of_tokenize(self):
-        run = self.json_of('run', any_model(), '-p', PROMPT, '-n', '1')
-        self.assertEqual(run['prompt_tokens'], self.json_of('tokenize', any_model(), '--text', PROMPT)['tokens'])
+        run = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '1')
+        self.assertEqual(run['prompt_tokens'], self.json_of('tokenize', bundled_model(), '--text', PROMPT)['tokens'])
 
     def test_greedy_is_the_default_and_repeats(self):
-        first = self.json_of('run', any_model(), '-p', PROMPT, '-n', '24')
-        again = self.json_of('run', any_model(), '-p', PROMPT, '-n', '24', '--temp', '0', '--draft', 'none')
+        first = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '24')
+        again = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '24', '--temp', '0', '--draft', 'none')
         self.assertEqual(first['tokens'], again['tokens'])
 
     def test_threads_and_tier_do_not_change_a_token(self):
-        arguments = ('run', any_model(), '-p', PROMPT, '-n', '32', '--temp', '0.8', '--seed', '11', '--ignore-eos')
+        arguments = ('run', bundled_model(), '-p', PROMPT, '-n', '32', '--temp', '0.8', '--seed', '11', '--ignore-eos')
         tokens = self.json_of(*arguments)['tokens']
         for flags in (('--threads', '1'), ('--threads', '3'), ('--tier', 'portable')):
             self.assertEqual(self.json_of(*arguments, *flags)['tokens'], tokens, flags)
 
     def test_a_seed_repeats_a_draw_and_another_changes_it(self):
-        arguments = ('run', any_model(), '-p', PROMPT, '-n', '40', '--temp', '1.5', '--ignore-eos')
+        arguments = ('run', bundled_model(), '-p', PROMPT, '-n', '40', '--temp', '1.5', '--ignore-eos')
         one = self.json_of(*arguments, '--seed', '1')
         self.assertEqual(one['seed'], 1)
         self.assertEqual(self.json_of(*arguments, '--seed', '1')['tokens'], one['tokens'])
         self.assertNotEqual(self.json_of(*arguments, '--seed', '2')['tokens'], one['tokens'])
 
     def test_a_drawn_seed_is_reported_and_repeats(self):
-        arguments = ('run', any_model(), '-p', PROMPT, '-n', '24', '--temp', '1.2')
+        arguments = ('run', bundled_model(), '-p', PROMPT, '-n', '24', '--temp', '1.2')
         drawn = self.json_of(*arguments)
         self.assertEqual(self.json_of(*arguments, f'--seed={drawn["seed"]}')['tokens'], drawn['tokens'])
 
     def test_filters_that_leave_one_token_are_greedy(self):
-        greedy = self.json_of('run', any_model(), '-p', PROMPT, '-n', '16')['tokens']
+        greedy = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '16')['tokens']
         for flags in (('--top-k', '1'), ('--min-p', '1'), ('--top-p', '0')):
-            drawn = self.json_of('run', any_model(), '-p', PROMPT, '-n', '16', '--temp', '1', '--seed', '3', *flags)
+            drawn = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '16', '--temp', '1', '--seed', '3', *flags)
             self.assertEqual(drawn['tokens'], greedy, flags)
 
     def test_stop_strings_end_the_text_before_them(self):
-        whole = self.json_of('run', any_model(), '-p', PROMPT, '-n', '40', '--ignore-eos')['text']
+        whole = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '40', '--ignore-eos')['text']
         stop = whole[len(whole) // 2:len(whole) // 2 + 3]
-        run = self.json_of('run', any_model(), '-p', PROMPT, '-n', '40', '--ignore-eos', '--stop', 'no such text',
+        run = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '40', '--ignore-eos', '--stop', 'no such text',
                            '--stop', stop)
         self.assertEqual(run['finish_reason'], 'stop_string')
         self.assertEqual(run['text'], whole[:whole.index(stop)])
 
     def test_logprobs_are_those_of_the_tokens(self):
-        run = self.json_of('run', any_model(), '-p', PROMPT, '-n', '12', '--logprobs')
+        run = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '12', '--logprobs')
         self.assertEqual(len(run['logprobs']), len(run['tokens']))
         self.assertTrue(all(value <= 0 for value in run['logprobs']))
         self.assertTrue(any(value < 0 for value in run['logprobs']))
-        self.assertNotIn('logprobs', self.json_of('run', any_model(), '-p', PROMPT, '-n', '2'))
+        self.assertNotIn('logprobs', self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '2'))
 
     def test_a_full_context_ends_the_stream(self):
         model = program.shared_model('tinystories-1.4M-q8_0.gguf')
@@ -125,7 +125,7 @@ class RunTest(ProgramTest):
         self.assertEqual(self.json_of('run', model, '--special', '-p', '<s>', '-n', '1')['prompt_tokens'], [1])
 
     def test_a_prompt_that_looks_like_a_flag(self):
-        run = self.json_of('run', any_model(), '-p', '--help', '-n', '1')
+        run = self.json_of('run', bundled_model(), '-p', '--help', '-n', '1')
         self.assertGreater(len(run['prompt_tokens']), 1)
 
     def test_reference_numerics_give_the_golden_tokens(self):

@@ -24,7 +24,7 @@ OWN = {name: load_templates(_TEMPLATES / f"{name.lower()}.txt") for name in CHAR
 TOPICS = {
     "price": 13, "buy": 10, "need": 12, "directions": 16, "person": 5, "danger": 5, "danger_any": 2, "rumour": 6,
     "quest": 6, "wares": 4, "greeting": 5, "farewell": 3, "thanks": 3, "ask_name": 3, "ask_job": 3, "how_are_you": 3,
-    "introduce": 3, "recall_name": 2, "village": 3, "history": 2, "weather": 2, "hours": 2, "age": 1.5, "family": 2,
+    "introduce": 4, "recall_name": 2, "village": 3, "history": 2, "weather": 2, "hours": 2, "age": 1.5, "family": 2,
     "insult": 2, "compliment": 2, "joke": 2, "haggle": 2, "sell": 3, "unknown": 8, "help": 3, "done": 2, "reward": 1.5,
     "which_more": 1, "where_that": 0.7, "price_it": 0.7, "accept": 1, "decline": 1,
 }  # fmt: skip
@@ -89,6 +89,9 @@ class Conversation:
         return getattr(self, f"_do_{intent}", lambda: self._plain(intent))()
 
     def _next_intent(self) -> str:
+        # A name is worth introducing only if it is asked for later: most players who ask have told it.
+        if self.me and self.rng.random() < 0.12:
+            return "recall_name"
         if self.context and self.rng.random() < 0.42:
             return self.rng.choice(FOLLOW_UPS[self.context])
         return self.rng.choices(list(TOPICS), weights=list(TOPICS.values()))[0]

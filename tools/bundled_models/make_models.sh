@@ -8,9 +8,13 @@ models=../../samples/models
 threads=${THREADS:-2}
 export OMP_NUM_THREADS=$threads OMP_WAIT_POLICY=passive
 
-train() { # size, steps, further arguments
-  python train.py --size "$1" --steps "$2" --out "$work/$1" --data "$work/train.txt" --valid "$work/valid.txt" \
-    --tokenizer "$work/village.model" --threads "$threads" --warmup 60 --muon-lr 0.02 "${@:3}"
+train() { # folder, size, data, steps, further arguments
+  python train.py --out "$work/$1" --size "$2" --data "$work/$3" --steps "$4" --valid "$work/valid.txt" \
+    --tokenizer "$work/village.model" --threads "$threads" --warmup 60 "${@:5}"
+}
+
+generate() { # file, documents, seed
+  [ -e "$work/$1" ] || python generate_dialogue.py --out "$work/$1" --documents "$2" --seed "$3"
 }
 
 export_model() { # size, type
@@ -19,15 +23,17 @@ export_model() { # size, type
 }
 
 python make_heldout.py
-[ -e "$work/train.txt" ] || python generate_dialogue.py --out "$work/train.txt" --documents 60000 --seed 1
-[ -e "$work/valid.txt" ] || python generate_dialogue.py --out "$work/valid.txt" --documents 120 --seed 2
+generate train.txt 60000 1
+generate valid.txt 120 2
+generate more.txt 60000 3
 [ -e "$work/village.model" ] || python train_tokenizer.py --text "$work/train.txt" --out "$work/village"
-train target "${TARGET_STEPS:-2000}" --lr 2e-2
-train draft "${DRAFT_STEPS:-1500}" --lr 3e-2 --teacher "$work/target/checkpoint.pt"
+train first target train.txt 5000 --lr 2e-2 --muon-lr 0.02
+train target target more.txt 1600 --lr 8e-3 --muon-lr 0.008 --init "$work/first/checkpoint.pt"
+train draft draft more.txt 1500 --lr 3e-2 --muon-lr 0.02 --teacher "$work/target/checkpoint.pt"
 export_model target f16
 export_model target q8_0
 export_model draft q8_0
-python plot_loss.py "target=$work/target/loss.csv" "draft=$work/draft/loss.csv" --out "$models/loss.svg"
+python plot_loss.py "target=$work/first/loss.csv" "target, again=$work/target/loss.csv" "draft=$work/draft/loss.csv" --out "$models/loss.svg"
 python check_dialogue.py --model "$models/village-target-f16.gguf" | tail -n 1
 python draft_agreement.py --target "$models/village-target-q8_0.gguf" --draft "$models/village-draft-q8_0.gguf"
 python check_dialogue.py --model "$models/village-target-q8_0.gguf" --save "$models/answers-q8_0.json"

@@ -6,7 +6,6 @@ import unittest
 from collections import Counter
 from pathlib import Path
 
-
 import check_dialogue
 import grammar
 import noise
