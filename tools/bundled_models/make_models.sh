@@ -29,7 +29,7 @@ generate more.txt 60000 3
 [ -e "$work/village.model" ] || python train_tokenizer.py --text "$work/train.txt" --out "$work/village"
 train first target train.txt 5000 --lr 2e-2 --muon-lr 0.02
 train target target more.txt 1600 --lr 8e-3 --muon-lr 0.008 --init "$work/first/checkpoint.pt"
-train draft draft more.txt 1500 --lr 3e-2 --muon-lr 0.02 --teacher "$work/target/checkpoint.pt"
+train draft draft more.txt 1500 --lr 3e-2 --muon-lr 0.02 --teacher "$work/first/checkpoint.pt"
 export_model target f16
 export_model target q8_0
 export_model draft q8_0
