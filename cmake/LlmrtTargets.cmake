@@ -59,6 +59,7 @@ function(llmrt_test_headers)
   file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/test_headers.cc" CONTENT "int main() { return 0; }\n")
   add_executable(llmrt_test_headers "${PROJECT_BINARY_DIR}/test_headers.cc")
   target_link_libraries(llmrt_test_headers PRIVATE GTest::gmock absl::statusor llmrt_flags Threads::Threads)
+  target_compile_options(llmrt_test_headers PRIVATE ${LLMRT_TEST_OPTIONS})
   target_precompile_headers(llmrt_test_headers PRIVATE
     <gtest/gtest.h> <absl/status/statusor.h> <absl/strings/str_cat.h> <cmath> <random> <string> <vector>)
 endfunction()
@@ -73,6 +74,7 @@ function(llmrt_test name)
   endif()
   llmrt_executable(${name} SOURCES ${arg_SOURCES} DEPS ${arg_DEPS})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/include")
+  target_compile_options(${name} PRIVATE ${LLMRT_TEST_OPTIONS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/bin")
   # The shared folder lies beside the checkout and may be absent: tests that need it then skip (under CI=true: fail).
   target_compile_definitions(${name} PRIVATE

@@ -41,6 +41,8 @@ add_compile_options(-fno-math-errno)
 if(LLMRT_SANITIZE)
   set(CMAKE_C_FLAGS_RELEASE "-O1 -g1")
   set(CMAKE_CXX_FLAGS_RELEASE "-O1 -g1")
+  # What tests do between two calls of the library is not worth the time that optimizing instrumented code takes.
+  set(LLMRT_TEST_OPTIONS -O0)
   add_compile_options(-fsanitize=${LLMRT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${LLMRT_SANITIZE})
 endif()
