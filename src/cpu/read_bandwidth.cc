@@ -21,9 +21,10 @@ constexpr int64_t kStreams = 4;
 constexpr auto kDuration = std::chrono::milliseconds(50);
 constexpr auto kLimit = std::chrono::seconds(2);
 
-// Sums kTaskBytes in kStreams runs side by side, so that the loads cannot be left out. A sanitizer's
-// checks would make this a measurement of themselves.
-__attribute__((no_sanitize("address", "undefined", "thread"))) uint64_t ReadTask(const uint8_t* bytes) {
+// Sums kTaskBytes in kStreams runs side by side, so that the loads cannot be left out. A
+// sanitizer's checks would make this a measurement of themselves.
+__attribute__((no_sanitize("address", "undefined", "thread"))) uint64_t ReadTask(
+    const uint8_t* bytes) {
   constexpr int64_t kWords = kTaskBytes / kStreams / static_cast<int64_t>(sizeof(uint64_t));
   const uint8_t* stream[kStreams];
   for (int64_t s = 0; s < kStreams; ++s) stream[s] = bytes + s * (kTaskBytes / kStreams);
