@@ -68,8 +68,8 @@
  * change of the memory budget at run time, host worker threads with affinity and priority, token
  * masks and a logit processor of the host, callbacks for ready streams and log records, streams
  * that drop their oldest tokens instead of pausing (with an event that says so), and a word that
- * forbids AMX (TIER is text). Unstable functions are named
- * llmrt_x_ and stay outside every promise made here.
+ * forbids AMX (TIER is text). Unstable functions are named llmrt_x_ and stay outside every promise
+ * made here.
  */
 #ifndef LLMRT_H_
 #define LLMRT_H_

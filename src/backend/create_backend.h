@@ -1,5 +1,5 @@
 // Making a backend by name. Declared here so that nothing above includes an implementation's
-// headers; each implementation defines its own function, and create_backend.cc in src/engine picks
+// headers; each implementation defines its own function, and select_backend.cc in src/engine picks
 // one.
 #pragma once
 

@@ -1,8 +1,8 @@
 """Writes heldout.json: fifty player lines that training never sees, each with the facts that a fitting answer holds.
 
-The lines were written by hand after the templates were final and before the training; nothing was changed after the
-first look at answers to them. `all_of` is a list of groups:
-the lower-cased answer must hold at least one string of every group. `none_of` strings must not occur.
+The lines were written by hand before any model was asked them and did not change afterwards; that the templates did is
+told in samples/models/README.md. `all_of` is a list of groups: the lower-cased answer must hold at least one string of
+every group. `none_of` strings must not occur.
 """
 
 import argparse
