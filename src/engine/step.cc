@@ -1,72 +1,78 @@
 #include "engine/step.h"
 
 #include <algorithm>
+#include <chrono>
 #include <new>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "numerics/fp_mode.h"
 
 namespace llmrt::engine {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 absl::Status OutOfMemory() {
   // An error without a message needs no memory itself.
   return absl::Status(absl::StatusCode::kResourceExhausted, "");
 }
 
-bool WantsToken(const StreamState& stream) {
-  const int64_t limit = stream.options().max_tokens;
-  return limit < 0 || stream.generated() < limit;
+double MicrosSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+// Removes [first, first + count) of a vector, without allocating.
+template <typename T>
+void Erase(std::vector<T>& values, int64_t first, int64_t count) {
+  const auto begin = values.begin() + first;
+  values.erase(begin, begin + count);
 }
 
 }  // namespace
 
 Step::Step(Resources& resources) : resources_(resources) {
-  const size_t rows = static_cast<size_t>(resources.plan.limits.rows);
-  items_.reserve(rows);
+  const scheduler::SchedulerLimits& limits = resources.scheduler->limits();
+  const auto rows = static_cast<size_t>(limits.rows);
+  const auto running = static_cast<size_t>(limits.running_max);
+  items_.reserve(running);
+  tables_.reserve(running);
+  copies_.reserve(running);
   tokens_.reserve(rows);
   positions_.reserve(rows);
   sequences_.reserve(rows);
-  tables_.reserve(rows);
-  logit_rows_.reserve(static_cast<size_t>(resources.plan.limits.logit_rows));
+  logit_rows_.reserve(static_cast<size_t>(limits.logit_rows));
 }
 
-absl::Status Step::ReserveBlocks(const ActiveStream& active, int64_t num_tokens) {
-  try {
-    return active.session->table.Reserve(num_tokens, *resources_.pool);
-  } catch (const std::bad_alloc&) {
-    return OutOfMemory();
-  }
+void Step::ClearBatch() {
+  items_.clear();
+  tokens_.clear();
+  positions_.clear();
+  sequences_.clear();
+  tables_.clear();
+  logit_rows_.clear();
+  copies_.clear();
 }
 
-bool Step::AddItem(const ActiveStream& active, int64_t count) {
-  SessionState& session = *active.session;
-  absl::Status status = ReserveBlocks(active, session.cached + count);
-  if (!status.ok()) {
-    active.stream->Finish(FinishReason::kError, std::move(status));
-    return false;
-  }
+void Step::SetBatch() {
+  batch_ = {
+      .tokens = tokens_, .positions = positions_, .sequences = sequences_, .block_tables = tables_};
+}
+
+void Step::AddItem(const scheduler::Assignment& assignment) {
+  ActiveStream& owner = *static_cast<ActiveStream*>(assignment.request);
+  const SessionState& session = *owner.session;
+  const int64_t prompt_length = owner.stream->prompt().length;
   Item item;
-  item.owner = active;
-  item.first = session.cached;
-  item.count = count;
-  item.draws = session.cached + count == static_cast<int64_t>(session.tokens.size()) &&
-               WantsToken(*active.stream);
-  items_.push_back(std::move(item));
-  return true;
-}
-
-void Step::AddRows(Item& item) {
-  const SessionState& session = *item.owner.session;
-  const PromptShape& prompt = item.owner.stream->prompt();
-  const bool prompt_logprobs = item.owner.stream->options().prompt_logprobs;
-  const int32_t sequence = static_cast<int32_t>(tables_.size());
-  tables_.push_back(session.table.blocks());
+  item.owner = &owner;
+  item.first = assignment.first;
+  item.count = assignment.count;
+  item.row = num_rows();
+  item.draws = item.first + item.count == owner.num_tokens && owner.WantsToken();
+  const auto sequence = static_cast<int32_t>(tables_.size());
+  tables_.push_back(session.sequence.blocks());
   for (int64_t i = 0; i < item.count; ++i) {
     const int64_t position = item.first + i;
-    // The row of position p tells the probabilities of token p + 1.
-    const bool scores = prompt_logprobs && position + 1 < prompt.length;
+    const bool scores = position >= owner.logits_from && position + 1 < prompt_length;
     if (scores || (item.draws && i == item.count - 1)) {
       if (item.logit_count++ == 0) item.logit_row = static_cast<int64_t>(logit_rows_.size());
       logit_rows_.push_back(static_cast<int32_t>(tokens_.size()));
@@ -75,86 +81,104 @@ void Step::AddRows(Item& item) {
     positions_.push_back(static_cast<int32_t>(position));
     sequences_.push_back(sequence);
   }
+  items_.push_back(std::move(item));
+  if (assignment.growth.copy_from != kv::kNoBlock) {
+    copies_.push_back({.from = assignment.growth.copy_from, .to = assignment.growth.copy_to});
+  }
+  owner.stream->SetPhase(owner.stream->generated() > 0 ? engine::Phase::kDecode
+                                                       : engine::Phase::kPrefill);
 }
 
-absl::StatusOr<bool> Step::Plan(absl::Span<const ActiveStream> active) {
-  candidates_.clear();
-  candidate_streams_.clear();
-  for (const ActiveStream& one : active) {
-    if (one.stream->QueueIsFull()) {
-      one.stream->SetPhase(Phase::kPaused);
-      continue;
-    }
-    const SessionState& session = *one.session;
-    const int64_t pending = static_cast<int64_t>(session.tokens.size()) - session.cached;
-    const bool scoring =
-        one.stream->options().prompt_logprobs && session.cached < one.stream->prompt().length;
-    candidates_.push_back({.pending = pending, .all_logits = scoring});
-    candidate_streams_.push_back(&one);
-    one.stream->SetPhase(one.stream->generated() > 0 ? Phase::kDecode : Phase::kPrefill);
-  }
-  const model::StepLimits& limits = resources_.plan.limits;
-  scheduler::PlanStep(candidates_, {.rows = limits.rows, .logit_rows = limits.logit_rows},
-                      assignments_);
-  tokens_.clear();
-  positions_.clear();
-  sequences_.clear();
-  tables_.clear();
-  logit_rows_.clear();
-  for (const scheduler::Assignment& assignment : assignments_) {
-    const ActiveStream& one = *candidate_streams_[static_cast<size_t>(assignment.candidate)];
-    if (AddItem(one, assignment.num_tokens)) AddRows(items_.back());
-  }
-  if (items_.empty()) return false;
-  batch_ = {
-      .tokens = tokens_, .positions = positions_, .sequences = sequences_, .block_tables = tables_};
-  computed_ = false;
+absl::StatusOr<bool> Step::Plan(int64_t prefill_rows) {
+  const absl::Span<const scheduler::Assignment> planned = resources_.scheduler->Plan(prefill_rows);
+  if (planned.empty()) return false;
+  ClearBatch();
+  for (const scheduler::Assignment& assignment : planned) AddItem(assignment);
+  SetBatch();
+  phase_ = Phase::kCopy;
+  next_draw_ = 0;
+  pass_us_ = draw_us_ = 0;
   absl::Status status = resources_.pass->Begin(batch_, logit_rows_);
   if (!status.ok()) return status;
   return true;
 }
 
-absl::StatusOr<bool> Step::Run(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
-  if (!computed_) {
-    absl::StatusOr<bool> done = resources_.pass->Advance(slice_cost, stop);
-    if (!done.ok() || !*done) return done;
-    computed_ = true;
-  }
-  const numerics::ScopedFpMode fp_mode;
-  for (Item& item : items_) Draw(item);
-  return true;
+absl::Status Step::CopySharedBlocks() {
+  if (copies_.empty()) return absl::OkStatus();
+  return resources_.backend->CopyKvBlocks(*resources_.cache, copies_);
 }
 
-void Step::Draw(Item& item) {
-  const std::vector<int32_t>& tokens = item.owner.session->tokens;
-  StreamState& stream = *item.owner.stream;
-  const int64_t scored = item.logit_count - (item.draws ? 1 : 0);
-  for (int64_t i = 0; i < scored; ++i) {
-    // Without a draw in this item, or with one, the scored rows are its first ones.
-    const int64_t next = item.first + i + 1;
-    if (next < stream.prompt().first_new) continue;
-    stream.PushPromptLogprob(sampling::LogProbOf(resources_.pass->Logits(item.logit_row + i),
-                                                 tokens[static_cast<size_t>(next)]));
+absl::StatusOr<bool> Step::Run(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
+  const Clock::time_point start = Clock::now();
+  if (phase_ == Phase::kCopy) {
+    absl::Status status = CopySharedBlocks();
+    if (!status.ok()) return status;
+    phase_ = Phase::kPass;
   }
-  if (!item.draws) return;
-  item.status = resources_.sampler->Sample(stream.options().sampling,
-                                           resources_.pass->Logits(item.logit_row + scored), tokens,
-                                           static_cast<int64_t>(tokens.size()), &item.draw);
+  if (phase_ == Phase::kPass) {
+    absl::StatusOr<bool> done = resources_.pass->Advance(slice_cost, stop);
+    pass_us_ += MicrosSince(start);
+    if (!done.ok() || !*done) return done;
+    phase_ = Phase::kDraw;
+    if (stop()) return false;
+  }
+  const Clock::time_point draw_start = Clock::now();
+  const numerics::ScopedFpMode fp_mode;
+  bool stopped = false;
+  while (!stopped && next_draw_ < items_.size()) {
+    if (DrawOne(items_[next_draw_])) ++next_draw_;
+    stopped = next_draw_ < items_.size() && stop();
+  }
+  draw_us_ += MicrosSince(draw_start);
+  if (!stopped) phase_ = Phase::kDrawn;
+  return !stopped;
+}
+
+bool Step::DrawOne(Item& item) {
+  const std::vector<int32_t>& tokens = item.owner->session->tokens;
+  StreamState& stream = *item.owner->stream;
+  const int64_t scored = item.logit_count - (item.draws ? 1 : 0);
+  if (item.logit_done < scored) {
+    // The scored rows are the first ones that have logits, and lie one after another.
+    const int64_t last_scored = item.first + item.count - 1 - (item.draws ? 1 : 0);
+    const int64_t end = std::min(last_scored + 2, stream.prompt().length);
+    const int64_t next = end - scored + item.logit_done;
+    stream.SetPromptLogprob(
+        next, sampling::LogProbOf(resources_.pass->Logits(item.logit_row + item.logit_done),
+                                  tokens[static_cast<size_t>(next)]));
+    ++item.logit_done;
+  } else if (item.draws) {
+    try {
+      item.status = resources_.sampler->Sample(
+          stream.options().sampling, resources_.pass->Logits(item.logit_row + scored), tokens,
+          static_cast<int64_t>(tokens.size()), &item.draw);
+    } catch (const std::bad_alloc&) {
+      item.status = OutOfMemory();
+    }
+    return true;
+  }
+  return item.logit_done == item.logit_count;
 }
 
 StepCounts Step::Commit() {
   StepCounts counts;
+  resources_.scheduler->Commit();
   for (Item& item : items_) CommitItem(item, counts);
   items_.clear();
+  phase_ = Phase::kIdle;
   return counts;
 }
 
 void Step::CommitItem(Item& item, StepCounts& counts) {
-  SessionState& session = *item.owner.session;
-  StreamState& stream = *item.owner.stream;
-  // The KV of these rows is written whatever becomes of the stream.
-  session.cached = item.first + item.count;
-  counts.prefilled += item.count - (stream.generated() > 0 ? 1 : 0);
+  ActiveStream& owner = *item.owner;
+  StreamState& stream = *owner.stream;
+  const int64_t end = item.first + item.count;
+  const int64_t prompt_length = stream.prompt().length;
+  counts.prefilled += std::max<int64_t>(0, std::min(end, prompt_length) - item.first);
+  if (owner.logits_from != INT64_MAX) {
+    // Scored once is scored: what is computed again needs no logits.
+    owner.logits_from = end >= prompt_length ? INT64_MAX : std::max(owner.logits_from, end);
+  }
   if (stream.cancelled()) {
     stream.Finish(FinishReason::kCancelled, absl::OkStatus());
   } else if (!item.status.ok()) {
@@ -167,14 +191,15 @@ void Step::CommitItem(Item& item, StepCounts& counts) {
       stream.Finish(FinishReason::kError, OutOfMemory());
     }
     counts.generated += stream.generated() - before;
-  } else if (session.cached == static_cast<int64_t>(session.tokens.size())) {
+    owner.UpdateTokens();
+  } else if (end == owner.num_tokens) {
     stream.Finish(FinishReason::kMaxTokens, absl::OkStatus());  // only the prompt was asked for
   }
 }
 
 void Step::CommitToken(Item& item) {
-  SessionState& session = *item.owner.session;
-  StreamState& stream = *item.owner.stream;
+  SessionState& session = *item.owner->session;
+  StreamState& stream = *item.owner->stream;
   const StreamOptions& options = stream.options();
   const int32_t token = item.draw.token;
   absl::StatusOr<const text::Tokenizer*> tokenizer = resources_.model->tokenizer();
@@ -197,26 +222,102 @@ void Step::CommitToken(Item& item) {
   }
   if (stopped) {
     stream.Finish(FinishReason::kStopString, absl::OkStatus());
-  } else if (!WantsToken(stream)) {
+  } else if (!item.owner->WantsToken()) {
     stream.Finish(FinishReason::kMaxTokens, absl::OkStatus());
   } else if (static_cast<int64_t>(session.tokens.size()) >= session.context_length) {
     stream.Finish(FinishReason::kContextFull, absl::OkStatus());
   }
 }
 
+bool Step::HasCancelled() const {
+  return std::any_of(items_.begin(), items_.end(),
+                     [](const Item& item) { return item.owner->stream->cancelled(); });
+}
+
+bool Step::InFinalOps() const { return resources_.pass->cursor().op >= model::Op::kFinalNorm; }
+
+void Step::RemoveRows(int64_t row, int64_t count) {
+  Erase(tokens_, row, count);
+  Erase(positions_, row, count);
+  Erase(sequences_, row, count);
+  const auto first_gone = std::lower_bound(logit_rows_.begin(), logit_rows_.end(), row);
+  const auto first_kept = std::lower_bound(first_gone, logit_rows_.end(), row + count);
+  const int64_t logits_before = first_gone - logit_rows_.begin();
+  const int64_t logits_gone = first_kept - first_gone;
+  for (auto it = first_kept; it != logit_rows_.end(); ++it) *it -= static_cast<int32_t>(count);
+  Erase(logit_rows_, logits_before, logits_gone);
+  for (Item& item : items_) {
+    if (item.row > row) item.row -= count;
+    if (item.logit_row >= logits_before + logits_gone) item.logit_row -= logits_gone;
+  }
+  SetBatch();
+  resources_.pass->RemoveRows(row, count, batch_, logit_rows_);
+}
+
+void Step::DropItem(size_t index) {
+  const Item& item = items_[index];
+  const int64_t row = item.row, count = item.count;
+  // In its final ops the pass reads no KV and computes what has logits anyway: those of this item
+  // are then nobody's.
+  const bool rows_leave = phase_ == Phase::kCopy || (phase_ == Phase::kPass && !InFinalOps());
+  resources_.scheduler->Drop(index);
+  items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(index));
+  if (index < next_draw_) --next_draw_;
+  if (rows_leave && !items_.empty()) RemoveRows(row, count);
+}
+
+void Step::DropCancelled() {
+  for (size_t i = items_.size(); i > 0; --i) {
+    StreamState& stream = *items_[i - 1].owner->stream;
+    if (!stream.cancelled()) continue;
+    DropItem(i - 1);
+    stream.Finish(FinishReason::kCancelled, absl::OkStatus());
+  }
+  if (items_.empty()) Abandon();
+}
+
+bool Step::TrimPrompts(int64_t rows) {
+  if (phase_ != Phase::kPass || InFinalOps()) return false;
+  int64_t excess = prompt_rows() - rows;
+  bool trimmed = false;
+  for (size_t i = items_.size(); i > 0 && excess > 0; --i) {
+    Item& item = items_[i - 1];
+    if (item.count == 1 || item.owner->logits_from != INT64_MAX) continue;
+    const int64_t gone = std::min(excess, item.count - 1);
+    item.count -= gone;
+    excess -= gone;
+    if (item.draws) {
+      item.draws = false;  // its last row goes
+      item.logit_row = -1;
+      item.logit_count = 0;
+    }
+    resources_.scheduler->Trim(i - 1, item.count);
+    RemoveRows(item.row + item.count, gone);
+    trimmed = true;
+  }
+  return trimmed;
+}
+
+int64_t Step::decode_rows() const {
+  return std::count_if(items_.begin(), items_.end(),
+                       [](const Item& item) { return item.count == 1 && item.draws; });
+}
+
+double Step::Progress() const {
+  if (phase_ == Phase::kCopy) return 0;
+  return phase_ == Phase::kPass ? resources_.pass->Progress() : 1;
+}
+
 void Step::Fail(const absl::Status& status) {
-  for (Item& item : items_) item.owner.stream->Finish(FinishReason::kError, status);
+  for (Item& item : items_) item.owner->stream->Finish(FinishReason::kError, status);
   Abandon();
 }
 
 void Step::Abandon() {
   resources_.pass->Abandon();
+  resources_.scheduler->Rollback();
   items_.clear();
-}
-
-bool Step::Unwanted() const {
-  return std::all_of(items_.begin(), items_.end(),
-                     [](const Item& item) { return item.owner.stream->cancelled(); });
+  phase_ = Phase::kIdle;
 }
 
 }  // namespace llmrt::engine

@@ -1,12 +1,13 @@
 // One step in flight, as a transaction: plan it and reserve what it needs, run it, commit it. Until
 // the commit no session has changed, so a step that fails, or that nobody wants any more, is simply
-// dropped.
+// dropped; and a stream that is cancelled leaves it between two slices, rows, blocks and all.
 //
-// Plan and Commit are called with the core's lock held, Run without it.
+// Plan, DropCancelled, TrimPrompts, Commit, Fail and Abandon are called with the core's lock held,
+// Run without it. None allocates memory but what a stream's own results take, which fails that
+// stream alone.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -14,18 +15,11 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "backend/backend.h"
+#include "engine/active_stream.h"
 #include "engine/resources.h"
-#include "engine/session_state.h"
-#include "engine/stream_state.h"
-#include "scheduler/step_planner.h"
+#include "sampling/sampler.h"
 
 namespace llmrt::engine {
-
-// A stream in flight and the session that it runs on.
-struct ActiveStream {
-  std::shared_ptr<StreamState> stream;
-  std::shared_ptr<SessionState> session;
-};
 
 struct StepCounts {
   int64_t prefilled = 0;  // prompt tokens whose KV was written
@@ -37,11 +31,11 @@ class Step {
   // All storage that a step needs is reserved here.
   explicit Step(Resources& resources);
 
-  bool in_flight() const { return !items_.empty(); }
+  bool in_flight() const { return phase_ != Phase::kIdle; }
 
-  // Picks work and reserves its blocks. A stream whose blocks cannot be had is finished with the
-  // error. False: there is nothing to run.
-  absl::StatusOr<bool> Plan(absl::Span<const ActiveStream> active);
+  // Picks work and reserves its blocks; `prefill_rows` as in Scheduler::Plan. False: nothing can
+  // run.
+  absl::StatusOr<bool> Plan(int64_t prefill_rows);
 
   // Runs slices until `stop` says so; true when the step has been computed and its tokens are
   // drawn.
@@ -55,42 +49,66 @@ class Step {
   // Drops the step; its streams go on as if it had never been planned.
   void Abandon();
 
-  // Every stream of the step was cancelled.
-  bool Unwanted() const;
+  // Whether a stream of the step was cancelled. Without the lock, by the thread that runs it.
+  bool HasCancelled() const;
+  // Cancelled streams leave the step and are finished; the others do not notice.
+  void DropCancelled();
+  // Of prompts that are being computed, keeps at most `rows` rows in all (but one each): the rest
+  // comes in a later step. False where nothing could be given up.
+  bool TrimPrompts(int64_t rows);
+
+  int64_t decode_rows() const;
+  int64_t prompt_rows() const { return num_rows() - decode_rows(); }
+  int64_t num_rows() const { return static_cast<int64_t>(tokens_.size()); }
+  // How much of the forward pass is done, 0 to 1.
+  double Progress() const;
+  // Of the step so far, microseconds that the forward pass and the draws took.
+  double pass_us() const { return pass_us_; }
+  double draw_us() const { return draw_us_; }
 
  private:
+  enum class Phase { kIdle, kCopy, kPass, kDraw, kDrawn };
+
   struct Item {
-    ActiveStream owner;
+    ActiveStream* owner = nullptr;
     int64_t first = 0;       // position of its first row
     int64_t count = 0;       // rows
+    int64_t row = 0;         // its first one in the batch
     int64_t logit_row = -1;  // of its first row with logits, index among the step's logit rows
     int64_t logit_count = 0;
-    bool draws = false;  // its last row gives a token
+    bool draws = false;      // its last row gives a token
+    int64_t logit_done = 0;  // logits that were made use of
     sampling::Draw draw;
     absl::Status status;  // of the draw
   };
 
-  bool AddItem(const ActiveStream& active, int64_t count);
-  absl::Status ReserveBlocks(const ActiveStream& active, int64_t num_tokens);
-  void AddRows(Item& item);
-  void Draw(Item& item);
+  void AddItem(const scheduler::Assignment& assignment);
+  void ClearBatch();
+  void SetBatch();
+  absl::Status CopySharedBlocks();
+  // Takes `count` rows at `row` out of the arrays and the pass.
+  void RemoveRows(int64_t row, int64_t count);
+  void DropItem(size_t index);
+  bool InFinalOps() const;
+  // Makes use of one more row of logits; true when the item has no more.
+  bool DrawOne(Item& item);
   void CommitItem(Item& item, StepCounts& counts);
   void CommitToken(Item& item);
 
   Resources& resources_;
-  std::vector<Item> items_;
-  bool computed_ = false;
+  Phase phase_ = Phase::kIdle;
+  std::vector<Item> items_;  // as the scheduler's assignments
+  size_t next_draw_ = 0;
+  double pass_us_ = 0;
+  double draw_us_ = 0;
   // The batch's arrays.
   std::vector<int32_t> tokens_;
   std::vector<int32_t> positions_;
   std::vector<int32_t> sequences_;
   std::vector<absl::Span<const int32_t>> tables_;
   std::vector<int32_t> logit_rows_;
+  std::vector<backend::BlockCopy> copies_;
   backend::Batch batch_;
-  // The planner's arrays.
-  std::vector<scheduler::Candidate> candidates_;
-  std::vector<const ActiveStream*> candidate_streams_;
-  std::vector<scheduler::Assignment> assignments_;
 };
 
 }  // namespace llmrt::engine

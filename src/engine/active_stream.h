@@ -1,0 +1,25 @@
+// A stream in flight and the session that it runs on, as it stands in the scheduler's line.
+#pragma once
+
+#include <memory>
+
+#include "engine/session_state.h"
+#include "engine/stream_state.h"
+#include "scheduler/scheduler.h"
+
+namespace llmrt::engine {
+
+// Stays at one address while it is in flight: the scheduler points to it.
+struct ActiveStream : scheduler::Request {
+  ActiveStream(std::shared_ptr<StreamState> the_stream, std::shared_ptr<SessionState> the_session);
+
+  // The session has tokens whose KV is missing: those it had, and the one drawn last.
+  void UpdateTokens() { num_tokens = static_cast<int64_t>(session->tokens.size()); }
+  bool WantsToken() const;
+
+  const std::shared_ptr<StreamState> stream;
+  const std::shared_ptr<SessionState> session;
+  bool paused = false;  // out of line until the host has read
+};
+
+}  // namespace llmrt::engine
