@@ -55,7 +55,8 @@ struct Range {
 };
 
 // The rows of one step. One row is one token of one sequence at one position. Everything is host
-// memory and must stay valid from BeginStep to EndStep.
+// memory and must stay valid from BeginStep to EndStep, and unchanged but for ChangeBatch: a caller
+// may rewrite it just before, so an op must not look at it after it has returned.
 struct Batch {
   absl::Span<const int32_t> tokens;                          // [num_rows]
   absl::Span<const int32_t> positions;                       // [num_rows] absolute, from 0
@@ -133,6 +134,16 @@ struct SwiGluParams {
   float* out = nullptr;  // [num_rows, dim], may be `gate`
 };
 
+// Row to + i becomes what row from + i was, for i in [0, count); to <= from. The ranges may
+// overlap.
+struct MoveRowsParams {
+  uint8_t* rows = nullptr;  // [*, row_bytes]
+  int64_t row_bytes = 0;
+  int64_t from = 0;
+  int64_t to = 0;
+  int64_t count = 0;
+};
+
 struct BlockCopy {
   int32_t from = 0;
   int32_t to = 0;
@@ -179,6 +190,10 @@ class Backend {
 
   // Ops. Between BeginStep and EndStep; arguments were checked when the model was built.
   virtual absl::Status BeginStep(const Batch& batch) = 0;
+  // Rows have left the step in flight: ops that follow name this batch. The rows' buffers are the
+  // caller's to close up, with MoveRows; both happen after what was launched before.
+  virtual absl::Status ChangeBatch(const Batch& batch) = 0;
+  virtual absl::Status MoveRows(const MoveRowsParams& params) = 0;
   virtual absl::Status Embed(const EmbedParams& params, Range rows) = 0;
   virtual absl::Status RmsNorm(const RmsNormParams& params, Range rows) = 0;
   virtual absl::Status Prepare(const PrepareParams& params, Range rows) = 0;

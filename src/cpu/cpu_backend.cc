@@ -1,6 +1,7 @@
 #include "cpu/cpu_backend.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "ops/embed.h"
 #include "ops/host_storage.h"
 #include "ops/matmul.h"
+#include "ops/move_rows.h"
 #include "ops/prepare.h"
 #include "ops/rms_norm.h"
 #include "ops/rope_store.h"
@@ -30,6 +32,9 @@ constexpr int64_t kTaskValues = 8192;
 
 // Tasks a thread gets from one matrix product: enough to even out threads that were interrupted.
 constexpr int64_t kMatMulTasksPerThread = 8;
+
+// A shorter piece of each row is not worth another thread.
+constexpr int64_t kMoveBytesMin = 1024;
 
 }  // namespace
 
@@ -112,6 +117,27 @@ absl::Status CpuBackend::ReadKvBlock(const backend::KvCache& cache, int32_t bloc
 }
 
 absl::Status CpuBackend::BeginStep(const backend::Batch& batch) { return ops::CheckBatch(batch); }
+
+absl::Status CpuBackend::ChangeBatch(const backend::Batch& batch) { return ops::CheckBatch(batch); }
+
+absl::Status CpuBackend::MoveRows(const backend::MoveRowsParams& params) {
+  if (absl::Status status = ops::CheckMoveRows(params); !status.ok()) return status;
+  if (params.from == params.to || params.count == 0) return absl::OkStatus();
+  // A task moves its columns of every row, first to last: a row is read before the row that takes
+  // its place in memory is written, and no two tasks share a byte. Cut on cache lines.
+  const int64_t column_bytes =
+      std::max<int64_t>(kMoveBytesMin, (params.row_bytes / pool_->threads() + 63) / 64 * 64);
+  const int64_t num_tasks = (params.row_bytes + column_bytes - 1) / column_bytes;
+  return pool_->Run(num_tasks, [&](int64_t task, int32_t) {
+    const int64_t begin = task * column_bytes;
+    const auto bytes = static_cast<size_t>(std::min(column_bytes, params.row_bytes - begin));
+    uint8_t* to = params.rows + params.to * params.row_bytes + begin;
+    const uint8_t* from = params.rows + params.from * params.row_bytes + begin;
+    for (int64_t i = 0; i < params.count; ++i) {
+      std::memcpy(to + i * params.row_bytes, from + i * params.row_bytes, bytes);
+    }
+  });
+}
 
 absl::Status CpuBackend::EndStep() { return absl::OkStatus(); }
 

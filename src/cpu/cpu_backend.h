@@ -52,6 +52,8 @@ class CpuBackend final : public backend::Backend {
                            absl::Span<uint8_t> out) override;
 
   absl::Status BeginStep(const backend::Batch& batch) override;
+  absl::Status ChangeBatch(const backend::Batch& batch) override;
+  absl::Status MoveRows(const backend::MoveRowsParams& params) override;
   absl::Status Embed(const backend::EmbedParams& params, backend::Range rows) override;
   absl::Status RmsNorm(const backend::RmsNormParams& params, backend::Range rows) override;
   absl::Status Prepare(const backend::PrepareParams& params, backend::Range rows) override;

@@ -137,11 +137,16 @@ absl::Status ForwardPass::Begin(const backend::Batch& batch, absl::Span<const in
   absl::Status status = CheckRows(batch, logit_rows);
   if (status.ok()) status = backend_.BeginStep(batch);
   if (!status.ok()) return status;
-  batch_ = &batch;
-  logit_rows_ = logit_rows;
-  longest_ = 1 + *std::max_element(batch.positions.begin(), batch.positions.end());
+  TakeBatch(batch, logit_rows);
   cursor_ = {0, Op::kEmbed, 0};
   return absl::OkStatus();
+}
+
+void ForwardPass::TakeBatch(const backend::Batch& batch, absl::Span<const int32_t> logit_rows) {
+  batch_ = &batch;
+  logit_rows_ = logit_rows;
+  num_rows_ = batch.num_rows();
+  longest_ = 1 + *std::max_element(batch.positions.begin(), batch.positions.end());
 }
 
 absl::StatusOr<bool> ForwardPass::Advance(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
@@ -214,7 +219,20 @@ const Matrix* ForwardPass::MatrixOf(Op op) const {
 int64_t ForwardPass::Units(Op op) const {
   if (const Matrix* matrix = MatrixOf(op)) return matrix->rows();
   const bool final_rows = op == Op::kFinalNorm || op == Op::kFinalPrepare;
-  return final_rows ? static_cast<int64_t>(logit_rows_.size()) : batch_->num_rows();
+  return final_rows ? static_cast<int64_t>(logit_rows_.size()) : num_rows_;
+}
+
+int64_t ForwardPass::PreparedCols(Op op) const {
+  switch (op) {
+    case Op::kOutputPrepare:
+    case Op::kOutput:
+      return config_.q_dim();
+    case Op::kDownPrepare:
+    case Op::kDown:
+      return config_.ffn_dim;
+    default:
+      return config_.dim;
+  }
 }
 
 int64_t ForwardPass::MatMulUnitCost(const Matrix& matrix, int64_t rows) const {
@@ -228,8 +246,7 @@ int64_t ForwardPass::MatMulUnitCost(const Matrix& matrix, int64_t rows) const {
 int64_t ForwardPass::UnitCost(Op op) const {
   if (const Matrix* matrix = MatrixOf(op)) {
     const bool logits = op == Op::kLogits;
-    return MatMulUnitCost(*matrix,
-                          logits ? static_cast<int64_t>(logit_rows_.size()) : batch_->num_rows());
+    return MatMulUnitCost(*matrix, logits ? static_cast<int64_t>(logit_rows_.size()) : num_rows_);
   }
   switch (op) {
     case Op::kAttention:
@@ -282,8 +299,7 @@ absl::Status ForwardPass::RunAttentionOp(Range range) {
     case Op::kAttentionNorm:
       return Norm(2 * cursor_.layer, range);
     case Op::kAttentionPrepare:
-      return Prepare(normed_, config_.dim, {layer.query.get(), layer.key.get(), layer.value.get()},
-                     range);
+      return Prepare(normed_, {layer.query.get(), layer.key.get(), layer.value.get()}, range);
     case Op::kQuery:
       return Multiply(query_, /*accumulate=*/false, range);
     case Op::kKey:
@@ -295,7 +311,7 @@ absl::Status ForwardPass::RunAttentionOp(Range range) {
     case Op::kAttention:
       return RunAttention(range);
     case Op::kOutputPrepare:
-      return Prepare(attended_, config_.q_dim(), {layer.output.get()}, range);
+      return Prepare(attended_, {layer.output.get()}, range);
     default:
       return Multiply(residual_, /*accumulate=*/true, range);
   }
@@ -307,7 +323,7 @@ absl::Status ForwardPass::RunFfnOp(Range range) {
     case Op::kFfnNorm:
       return Norm(2 * cursor_.layer + 1, range);
     case Op::kFfnPrepare:
-      return Prepare(normed_, config_.dim, {layer.gate.get(), layer.up.get()}, range);
+      return Prepare(normed_, {layer.gate.get(), layer.up.get()}, range);
     case Op::kGate:
       return Multiply(gate_, /*accumulate=*/false, range);
     case Op::kUp:
@@ -316,7 +332,7 @@ absl::Status ForwardPass::RunFfnOp(Range range) {
       return backend_.SwiGlu({.gate = gate_, .up = up_, .dim = config_.ffn_dim, .out = gate_},
                              range);
     case Op::kDownPrepare:
-      return Prepare(gate_, config_.ffn_dim, {layer.down.get()}, range);
+      return Prepare(gate_, {layer.down.get()}, range);
     default:
       return Multiply(residual_, /*accumulate=*/true, range);
   }
@@ -327,7 +343,7 @@ absl::Status ForwardPass::RunFinalOp(Range range) {
     case Op::kFinalNorm:
       return RunFinalNorm(range);
     case Op::kFinalPrepare:
-      return Prepare(normed_, config_.dim, {&weights_.head()}, range);
+      return Prepare(normed_, {&weights_.head()}, range);
     default:
       return Multiply(logits_, /*accumulate=*/false, range);
   }
@@ -378,8 +394,9 @@ absl::Status ForwardPass::RunAttention(Range range) {
                             range);
 }
 
-absl::Status ForwardPass::Prepare(const float* in, int64_t cols,
-                                  absl::Span<const Matrix* const> readers, Range range) {
+absl::Status ForwardPass::Prepare(const float* in, absl::Span<const Matrix* const> readers,
+                                  Range range) {
+  const int64_t cols = PreparedCols(cursor_.op);
   // The weights that read one activation may differ in type (a K-quant mix), so in format.
   FormatSet formats;
   for (const Matrix* matrix : readers) {
@@ -399,14 +416,13 @@ absl::Status ForwardPass::Multiply(float* out, bool accumulate, Range range) {
   const Matrix& matrix = *MatrixOf(cursor_.op);
   const ActivationFormat format = backend_.ClassFor(matrix.type()).activation;
   const bool logits = cursor_.op == Op::kLogits;
-  return backend_.MatMul(
-      {.weight = &matrix,
-       .activations = prepared_[static_cast<int>(format)],
-       .num_rows = logits ? static_cast<int64_t>(logit_rows_.size()) : batch_->num_rows(),
-       .out = out,
-       .out_stride = matrix.rows(),
-       .accumulate = accumulate},
-      range);
+  return backend_.MatMul({.weight = &matrix,
+                          .activations = prepared_[static_cast<int>(format)],
+                          .num_rows = logits ? static_cast<int64_t>(logit_rows_.size()) : num_rows_,
+                          .out = out,
+                          .out_stride = matrix.rows(),
+                          .accumulate = accumulate},
+                         range);
 }
 
 }  // namespace llmrt::model

@@ -75,6 +75,15 @@ class ForwardPass {
   // more) until `stop` says so, at least one. True when the step is done.
   absl::StatusOr<bool> Advance(int64_t slice_cost, absl::FunctionRef<bool()> stop);
 
+  // Takes rows [first, first + count) out of a step in flight, between two calls of Advance and
+  // before the cursor has come to the final ops; to the rows that stay it is as if the others had
+  // never been there. Rows that stay must not attend to tokens of the rows that leave. `batch` and
+  // `logit_rows` are what remains, at least one row; they may be the ones that Begin was given,
+  // closed up in place, and stay the caller's in the same way. INTERNAL where they do not fit the
+  // step, or the backend's error: the step is then abandoned.
+  absl::Status RemoveRows(int64_t first, int64_t count, const backend::Batch& batch,
+                          absl::Span<const int32_t> logit_rows);
+
   // Forgets the step. KV that it has written belongs to nobody's tokens and is written over.
   void Abandon() { cursor_.op = Op::kDone; }
 
@@ -88,8 +97,14 @@ class ForwardPass {
               backend::KvCache& cache, const StepLimits& limits);
   absl::Status Allocate();
   absl::Status CheckRows(const backend::Batch& batch, absl::Span<const int32_t> logit_rows) const;
+  absl::Status CheckRemoval(int64_t first, int64_t count, const backend::Batch& batch) const;
+  // Moves the rows behind [first, first + count) up, wherever they hold anything.
+  absl::Status CloseUp(int64_t first, int64_t count);
+  void TakeBatch(const backend::Batch& batch, absl::Span<const int32_t> logit_rows);
   int64_t Units(Op op) const;
   int64_t UnitCost(Op op) const;
+  // Columns of the prepared rows that an op writes or reads.
+  int64_t PreparedCols(Op op) const;
   int64_t MatMulUnitCost(const backend::Matrix& matrix, int64_t rows) const;
   const backend::Matrix* MatrixOf(Op op) const;
   void NextOp();
@@ -101,8 +116,8 @@ class ForwardPass {
   absl::Status RunRopeStore(backend::Range range);
   absl::Status RunFinalNorm(backend::Range range);
   absl::Status Norm(int32_t index, backend::Range range);
-  absl::Status Prepare(const float* in, int64_t cols,
-                       absl::Span<const backend::Matrix* const> readers, backend::Range range);
+  absl::Status Prepare(const float* in, absl::Span<const backend::Matrix* const> readers,
+                       backend::Range range);
   absl::Status Multiply(float* out, bool accumulate, backend::Range range);
 
   const LlamaConfig& config_;
@@ -127,7 +142,8 @@ class ForwardPass {
 
   const backend::Batch* batch_ = nullptr;
   absl::Span<const int32_t> logit_rows_;
-  int64_t longest_ = 0;  // keys that the batch's furthest row attends to
+  int64_t num_rows_ = 0;  // of the batch
+  int64_t longest_ = 0;   // keys that the batch's furthest row attends to
   Cursor cursor_;
 };
 

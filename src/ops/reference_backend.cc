@@ -11,6 +11,7 @@
 #include "ops/embed.h"
 #include "ops/host_storage.h"
 #include "ops/matmul.h"
+#include "ops/move_rows.h"
 #include "ops/prepare.h"
 #include "ops/rms_norm.h"
 #include "ops/rope_store.h"
@@ -78,6 +79,12 @@ class ReferenceBackend final : public backend::Backend {
   }
 
   absl::Status BeginStep(const backend::Batch& batch) override { return CheckBatch(batch); }
+  absl::Status ChangeBatch(const backend::Batch& batch) override { return CheckBatch(batch); }
+  absl::Status MoveRows(const backend::MoveRowsParams& params) override {
+    if (absl::Status status = CheckMoveRows(params); !status.ok()) return status;
+    OracleMoveRows(params);
+    return absl::OkStatus();
+  }
   absl::Status Embed(const backend::EmbedParams& params, Range rows) override {
     return RunOp(CheckEmbed, OracleEmbed, params, rows);
   }

@@ -1,10 +1,12 @@
 // The backend around the kernels: memory, errors, tiers.
 #include "cpu/cpu_backend.h"
 
+#include <random>
 #include <vector>
 
 #include "cpu/cpu_features.h"
 #include "gtest/gtest.h"
+#include "ops/move_rows.h"
 #include "tests/cpu/counted_kernels.h"
 
 namespace llmrt::cpu {
@@ -128,10 +130,35 @@ TEST(CpuBackendTest, OpsRefuseWhatTheChecksRefuse) {
   EXPECT_FALSE(backend.RopeStore({}, {0, 1}).ok());
   EXPECT_FALSE(backend.Attention({}, {0, 1}).ok());
   EXPECT_FALSE(backend.SwiGlu({}, {0, 1}).ok());
+  EXPECT_FALSE(backend.MoveRows({}).ok());
   const std::vector<int32_t> one = {0};
   EXPECT_FALSE(backend.BeginStep({.tokens = one}).ok());
   EXPECT_TRUE(backend.BeginStep({}).ok());
+  EXPECT_FALSE(backend.ChangeBatch({.tokens = one}).ok());
+  EXPECT_TRUE(backend.ChangeBatch({}).ok());
   EXPECT_TRUE(backend.EndStep().ok());
+}
+
+// Rows of every width around the pieces that threads take, moved less far and farther than they are
+// many.
+TEST(CpuBackendTest, RowsMoveAsTheOracleMovesThem) {
+  std::mt19937 random(3);
+  for (const int32_t threads : {1, 2, 3}) {
+    backend::Backend& backend = BackendFor(CpuTier::kPortable, threads);
+    for (const int64_t row_bytes : {1, 4, 1000, 1024, 1028, 3000, 9000}) {
+      for (const int64_t from : {0, 1, 5, 12}) {
+        std::vector<uint8_t> rows(static_cast<size_t>(20 * row_bytes));
+        for (uint8_t& byte : rows) byte = static_cast<uint8_t>(random());
+        std::vector<uint8_t> expected = rows;
+        backend::MoveRowsParams params{
+            .rows = rows.data(), .row_bytes = row_bytes, .from = from, .to = from / 2, .count = 8};
+        ASSERT_TRUE(backend.MoveRows(params).ok());
+        params.rows = expected.data();
+        ops::OracleMoveRows(params);
+        EXPECT_EQ(rows, expected) << threads << " threads, " << row_bytes << " bytes";
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -62,6 +62,11 @@ StepRunner::StepRunner(const formats::ModelFile& file, const RunnerOptions& opti
   lengths_.resize(kSequences, 0);
 }
 
+void StepRunner::Rows::PointBatch() {
+  batch = {
+      .tokens = tokens, .positions = positions, .sequences = sequences, .block_tables = tables};
+}
+
 void StepRunner::Begin(const std::vector<Piece>& pieces, Rows& rows) {
   for (const Piece& piece : pieces) {
     int64_t position = length(piece.sequence);
@@ -73,10 +78,7 @@ void StepRunner::Begin(const std::vector<Piece>& pieces, Rows& rows) {
     }
   }
   rows.tables.assign(tables_.begin(), tables_.end());
-  rows.batch = {.tokens = rows.tokens,
-                .positions = rows.positions,
-                .sequences = rows.sequences,
-                .block_tables = rows.tables};
+  rows.PointBatch();
   Check(pass_->Begin(rows.batch, rows.logit_rows));
 }
 
@@ -88,12 +90,52 @@ std::vector<std::vector<float>> StepRunner::Step(const std::vector<Piece>& piece
   for (const Piece& piece : pieces) {
     lengths_[static_cast<size_t>(piece.sequence)] += static_cast<int64_t>(piece.tokens.size());
   }
+  return LogitsOf(rows);
+}
+
+std::vector<std::vector<float>> StepRunner::LogitsOf(const Rows& rows) const {
   std::vector<std::vector<float>> logits;
   for (size_t i = 0; i < rows.logit_rows.size(); ++i) {
     const absl::Span<const float> row = pass_->Logits(static_cast<int64_t>(i));
     logits.emplace_back(row.begin(), row.end());
   }
   return logits;
+}
+
+// In place, as an engine does it that keeps one set of arrays for all its steps.
+void StepRunner::RemoveFrom(Rows& rows, const Removal& removal) {
+  for (std::vector<int32_t>* array : {&rows.tokens, &rows.positions, &rows.sequences}) {
+    array->erase(array->begin() + removal.first, array->begin() + removal.first + removal.count);
+  }
+  std::vector<int32_t> logit_rows;
+  for (const int32_t row : rows.logit_rows) {
+    if (row < removal.first) logit_rows.push_back(row);
+    if (row >= removal.first + removal.count) {
+      logit_rows.push_back(row - static_cast<int32_t>(removal.count));
+    }
+  }
+  rows.logit_rows = std::move(logit_rows);
+  rows.PointBatch();
+}
+
+std::vector<std::vector<float>> StepRunner::StepRemoving(const std::vector<Piece>& pieces,
+                                                         const std::vector<Removal>& removals,
+                                                         std::vector<model::Cursor>& where) {
+  Rows rows;
+  Begin(pieces, rows);
+  size_t removed = 0;
+  for (int64_t slices = 0;; ++slices) {
+    for (; removed < removals.size() && removals[removed].after_slices == slices; ++removed) {
+      if (pass_->cursor().op >= model::Op::kFinalNorm) continue;
+      where.push_back(pass_->cursor());
+      RemoveFrom(rows, removals[removed]);
+      Check(pass_->RemoveRows(removals[removed].first, removals[removed].count, rows.batch,
+                              rows.logit_rows));
+    }
+    if (Take(pass_->Advance(options_.slice_cost, [] { return true; }))) break;
+  }
+  for (const int32_t sequence : rows.sequences) ++lengths_[static_cast<size_t>(sequence)];
+  return LogitsOf(rows);
 }
 
 model::Cursor StepRunner::AbandonAfter(const std::vector<Piece>& pieces, int64_t slices) {

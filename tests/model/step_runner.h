@@ -43,6 +43,24 @@ class StepRunner {
   // stood; its op is kDone when the step was over before.
   model::Cursor AbandonAfter(const std::vector<Piece>& pieces, int64_t slices);
 
+  // Rows that leave a step, counted among those that are left when they do.
+  struct Removal {
+    int64_t after_slices = 0;  // of the whole step
+    int64_t first = 0;
+    int64_t count = 0;
+  };
+  // A step of these pieces that loses rows on its way: whole pieces or their ends. Logits of the
+  // rows that stayed, in order; in `where` the cursor before each removal. A removal that the step
+  // is too far for does not happen, and `where` lacks it.
+  std::vector<std::vector<float>> StepRemoving(const std::vector<Piece>& pieces,
+                                               const std::vector<Removal>& removals,
+                                               std::vector<model::Cursor>& where);
+
+  // Forgets the last tokens of a sequence.
+  void Rewind(int32_t sequence, int64_t length) {
+    lengths_[static_cast<size_t>(sequence)] = length;
+  }
+
   // Sequence 0 is empty again; its tokens will lie elsewhere in the same blocks.
   void DropKv();
 
@@ -69,7 +87,10 @@ class StepRunner {
     std::vector<int32_t> tokens, positions, sequences, logit_rows;
     std::vector<absl::Span<const int32_t>> tables;
     backend::Batch batch;
+    void PointBatch();
   };
+  static void RemoveFrom(Rows& rows, const Removal& removal);
+  std::vector<std::vector<float>> LogitsOf(const Rows& rows) const;
   void Begin(const std::vector<Piece>& pieces, Rows& rows);
 
   memory::LargeMemory memory_{0};

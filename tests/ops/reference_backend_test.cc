@@ -133,5 +133,17 @@ TEST_F(ReferenceBackendTest, TheBudgetHolds) {
   EXPECT_EQ(memory_.used_bytes(), backend_->MatrixBytes(WeightType::kQ8_0, 8, 32));
 }
 
+TEST_F(ReferenceBackendTest, RowsLeaveAStep) {
+  const std::vector<int32_t> one = {0};
+  EXPECT_FALSE(backend_->ChangeBatch({.tokens = one}).ok());
+  EXPECT_TRUE(backend_->ChangeBatch({}).ok());
+  std::vector<uint8_t> rows = {1, 2, 3, 4};
+  EXPECT_FALSE(backend_->MoveRows({}).ok());
+  ASSERT_TRUE(
+      backend_->MoveRows({.rows = rows.data(), .row_bytes = 1, .from = 1, .to = 0, .count = 3})
+          .ok());
+  EXPECT_EQ(rows, (std::vector<uint8_t>{2, 3, 4, 4}));
+}
+
 }  // namespace
 }  // namespace llmrt::ops
