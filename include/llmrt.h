@@ -61,7 +61,7 @@
  * DESIGN NOTES: what will be added, so that nothing here has to change
  *
  * New options are new keys; new statistics are new fields at the end of structs; new capabilities
- * are new functions. Room is kept for: fork, rewind and snapshots of sessions (session functions),
+ * are new functions. Room is kept for: snapshots of sessions (session functions),
  * adapters (an engine-level handle, chosen in session options), grammars (a compiled handle, chosen
  * in stream options), embeddings and multimodal spans (further session_append functions), drafters
  * (engine and stream options), device lists (DEVICE is text), suspend and resume of weights, a
@@ -187,6 +187,7 @@ typedef enum llmrt_option {
   LLMRT_ENGINE_BLOCK_SIZE = 11,  /* tokens of a KV block: 16 or 32 [16] */
   LLMRT_ENGINE_STEP_TOKENS = 12, /* rows a step may hold; prompts are cut into such chunks [512] */
   LLMRT_ENGINE_LOG_LEVEL = 13,   /* llmrt_log_level that is kept [LLMRT_LOG_INFO] */
+  LLMRT_ENGINE_TPOT_TARGET_MS = 14, /* prompts leave others a token so often; 0: no target [100] */
 
   /* Session. */
   LLMRT_SESSION_CONTEXT_LENGTH = 1001, /* tokens; 0: the engine's [0] */
@@ -442,13 +443,30 @@ typedef struct llmrt_engine_info {
   int32_t num_streams; /* in flight */
   int32_t threads;
   int64_t blocks_total;
-  int64_t blocks_used;
+  int64_t blocks_used;       /* held by streams that run */
   int64_t memory_used_bytes; /* weights, KV and workspace */
   int64_t memory_peak_bytes;
   int64_t heap_bytes; /* the library's small objects, all engines of the process */
   int64_t steps;
   int64_t tokens_prefilled;
   int64_t tokens_generated;
+  int64_t blocks_cached; /* of resting sessions and waiting streams: evicted when needed */
+  int64_t blocks_free;
+  int64_t tokens_stored;     /* in blocks used and cached; these have block_size slots each */
+  int64_t preemptions;       /* streams sent back to wait because others needed their blocks */
+  int64_t tokens_recomputed; /* KV computed again after a preemption */
+  /* Sums over all steps, at the end of each: slots in blocks used and cached, and tokens in them.
+   * The share of wasted slots between two readings is 1 - (tokens of it) / (slots of it). */
+  int64_t kv_slots_sum;
+  int64_t kv_tokens_sum;
+  int64_t step_us;         /* time in all steps, and its parts: */
+  int64_t plan_us;         /* choosing work and its blocks */
+  int64_t run_us;          /* the forward pass */
+  int64_t draw_us;         /* sampling and log-probabilities */
+  int64_t commit_us;       /* handing results to sessions and streams */
+  int64_t rows_sum;        /* rows of all steps: rows_sum / steps is the mean batch */
+  int64_t streams_running; /* of num_streams: admitted to steps, */
+  int64_t streams_waiting; /* and in line for blocks; the others are paused */
 } llmrt_engine_info;
 
 typedef struct llmrt_step_info {
@@ -535,7 +553,9 @@ LLMRT_API void llmrt_engine_release(llmrt_engine* engine);
  *
  * A session owns its tokens and their KV. Spans are appended, then submitted; the prompt's and the
  * generated tokens join the session. One stream is in flight at a time. Cancelling leaves the
- * session at the last committed token.
+ * session at the last committed token. While no stream is in flight the KV stays as long as nobody
+ * needs its memory, and is computed again in the next turn as far as it was evicted: tokens are the
+ * same in any case.
  *
  * Ownership: the caller owns the session and releases it; its stream keeps it alive.
  * Thread safety: any thread.
@@ -572,6 +592,18 @@ LLMRT_API llmrt_status llmrt_session_append_text(llmrt_session* session, const c
  */
 LLMRT_API llmrt_status llmrt_session_submit(llmrt_session* session, llmrt_options* options,
                                             llmrt_stream** stream);
+/*
+ * A new session that continues from the first `num_tokens` tokens of this one (-1: all, appended
+ * ones included). Their KV is shared and costs neither time nor memory, until the two write into
+ * the same block. Errors: OUT_OF_RANGE (the session holds fewer).
+ */
+LLMRT_API llmrt_status llmrt_session_fork(llmrt_session* session, int64_t num_tokens,
+                                          llmrt_session** child);
+/*
+ * Forgets all tokens from position `num_tokens` on, appended ones included. Errors: OUT_OF_RANGE
+ * (the session holds fewer).
+ */
+LLMRT_API llmrt_status llmrt_session_rewind(llmrt_session* session, int64_t num_tokens);
 /* What the session holds. Also while a stream is in flight. */
 LLMRT_API llmrt_status llmrt_session_get_info(llmrt_session* session, llmrt_session_info* info);
 /*
@@ -638,6 +670,9 @@ typedef struct llmrt_stream_info {
   int64_t total_us; /* submit to end */
   int64_t drafted;  /* tokens that a drafter proposed, and how many of them were kept */
   int64_t accepted;
+  int64_t tpot_us;           /* mean time between tokens after the first; -1: under two tokens */
+  int64_t preemptions;       /* how often it was sent back to wait */
+  int64_t tokens_recomputed; /* KV computed again for that */
 } llmrt_stream_info;
 
 /*
@@ -683,7 +718,7 @@ LLMRT_API llmrt_status llmrt_stream_prompt_logprobs(llmrt_stream* stream, int64_
                                                     int64_t* count);
 /*
  * Asks the stream to end with LLMRT_FINISH_CANCELLED. Takes effect within one slice, also inside a
- * prompt; in a step with other streams' rows, when that step ends.
+ * prompt and in a step with other streams, who do not notice; blocks are free again by then.
  */
 LLMRT_API llmrt_status llmrt_stream_cancel(llmrt_stream* stream);
 /* Gives the stream back, cancelling it if it runs and ending waits for it; NULL is a no-op. */
@@ -789,6 +824,8 @@ struct llmrt_api {
                                          int64_t capacity, int64_t* count);
   llmrt_status (*stream_cancel)(llmrt_stream* stream);
   void (*stream_release)(llmrt_stream* stream);
+  llmrt_status (*session_fork)(llmrt_session* session, int64_t num_tokens, llmrt_session** child);
+  llmrt_status (*session_rewind)(llmrt_session* session, int64_t num_tokens);
 };
 
 #ifdef __cplusplus

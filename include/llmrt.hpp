@@ -321,6 +321,11 @@ class Session : public Handle<llmrt_session, llmrt_session_release> {
   Stream Submit(const Options& stream_options = Options()) {
     return Stream(MakeHandle<llmrt_stream>(llmrt_session_submit, get(), stream_options.get()));
   }
+  // A new session with the first `num_tokens` tokens of this one, -1: all.
+  Session Fork(int64_t num_tokens = -1) const {
+    return Session(MakeHandle<llmrt_session>(llmrt_session_fork, get(), num_tokens));
+  }
+  void Rewind(int64_t num_tokens) { Check(llmrt_session_rewind(get(), num_tokens)); }
   llmrt_session_info Info() const {
     return FetchStruct<llmrt_session_info>(llmrt_session_get_info, get());
   }

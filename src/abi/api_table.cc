@@ -67,6 +67,8 @@ constexpr llmrt_api kApi = {
     .stream_prompt_logprobs = llmrt_stream_prompt_logprobs,
     .stream_cancel = llmrt_stream_cancel,
     .stream_release = llmrt_stream_release,
+    .session_fork = llmrt_session_fork,
+    .session_rewind = llmrt_session_rewind,
 };
 
 }  // namespace

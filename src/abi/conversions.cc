@@ -13,6 +13,8 @@ template <typename Theirs, typename Ours>
 constexpr bool Same(Theirs theirs, Ours ours) {
   return static_cast<int>(theirs) == static_cast<int>(ours);
 }
+int64_t Micros(double us) { return static_cast<int64_t>(us); }
+
 static_assert(Same(engine::LoadPhase::kHeader, LLMRT_LOAD_HEADER));
 static_assert(Same(engine::LoadPhase::kWeights, LLMRT_LOAD_WEIGHTS));
 static_assert(Same(engine::LoadPhase::kReady, LLMRT_LOAD_READY));
@@ -133,9 +135,25 @@ llmrt_engine_info ToEngineInfo(const engine::EngineInfo& engine) {
   out.memory_used_bytes = engine.memory_used_bytes;
   out.memory_peak_bytes = engine.memory_peak_bytes;
   out.heap_bytes = engine.heap_bytes;
-  out.steps = engine.steps;
-  out.tokens_prefilled = engine.tokens_prefilled;
-  out.tokens_generated = engine.tokens_generated;
+  out.steps = engine.totals.steps;
+  out.tokens_prefilled = engine.totals.prefilled;
+  out.tokens_generated = engine.totals.generated;
+  out.blocks_cached = engine.blocks_cached;
+  out.blocks_free = engine.blocks_free;
+  out.tokens_stored = engine.tokens_stored;
+  out.preemptions = engine.preemptions;
+  out.tokens_recomputed = engine.tokens_recomputed;
+  out.kv_slots_sum = engine.totals.kv_slots;
+  out.kv_tokens_sum = engine.totals.kv_tokens;
+  out.step_us = Micros(engine.totals.plan_us + engine.totals.pass_us + engine.totals.draw_us +
+                       engine.totals.commit_us);
+  out.plan_us = Micros(engine.totals.plan_us);
+  out.run_us = Micros(engine.totals.pass_us);
+  out.draw_us = Micros(engine.totals.draw_us);
+  out.commit_us = Micros(engine.totals.commit_us);
+  out.rows_sum = engine.totals.rows;
+  out.streams_running = engine.streams_running;
+  out.streams_waiting = engine.streams_waiting;
   return out;
 }
 
@@ -187,6 +205,9 @@ llmrt_stream_info ToStreamInfo(const engine::StreamInfo& stream) {
   out.queue_us = stream.queue_us;
   out.ttft_us = stream.ttft_us;
   out.total_us = stream.total_us;
+  out.tpot_us = stream.tpot_us;
+  out.preemptions = stream.preemptions;
+  out.tokens_recomputed = stream.tokens_recomputed;
   out.drafted = stream.drafted;
   out.accepted = stream.accepted;
   return out;

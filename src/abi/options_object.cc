@@ -172,6 +172,7 @@ absl::StatusOr<engine::EngineOptions> OptionsObject::ToEngineOptions() const {
   options.pumped = I64(LLMRT_ENGINE_PUMPED) != 0;
   options.block_size = static_cast<int32_t>(I64(LLMRT_ENGINE_BLOCK_SIZE));
   options.step_tokens = static_cast<int32_t>(I64(LLMRT_ENGINE_STEP_TOKENS));
+  options.tpot_target_us = I64(LLMRT_ENGINE_TPOT_TARGET_MS) * 1000;
   options.log_level = static_cast<engine::LogLevel>(I64(LLMRT_ENGINE_LOG_LEVEL));
   options.memory_hooks = hooks_;
   return options;

@@ -4,6 +4,7 @@
 #include "abi/conversions.h"
 #include "abi/objects.h"
 #include "abi/status.h"
+#include "absl/strings/str_cat.h"
 #include "llmrt.h"
 
 using namespace llmrt::abi;  // NOLINT: this file is the C face of that namespace.
@@ -23,6 +24,37 @@ llmrt_status llmrt_session_create(llmrt_engine* engine, llmrt_options* options,
     ABI_RETURN_IF_ERROR(CheckStillOpen(*parent, HandleType::kSession, ValueOf(handle)));
     *session = handle;
     return absl::OkStatus();
+  });
+}
+
+llmrt_status llmrt_session_fork(llmrt_session* session, int64_t num_tokens, llmrt_session** child) {
+  return Enter([&]() -> absl::Status {
+    ABI_ASSIGN_OR_RETURN(const auto parent, Find(session));
+    ABI_RETURN_IF_ERROR(CheckOutput(child, "child"));
+    if (num_tokens < -1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("num_tokens is ", num_tokens, "; give 0 or more, or -1 for all"));
+    }
+    const auto object = std::make_shared<SessionObject>();
+    object->engine = parent->engine;
+    Reservation<llmrt_session> reservation;
+    ABI_RETURN_IF_ERROR(reservation.Take());
+    ABI_ASSIGN_OR_RETURN(object->session, parent->session->Fork(num_tokens));
+    llmrt_session* const handle = reservation.Publish(object, parent->engine.get());
+    ABI_RETURN_IF_ERROR(CheckStillOpen(*parent->engine, HandleType::kSession, ValueOf(handle)));
+    *child = handle;
+    return absl::OkStatus();
+  });
+}
+
+llmrt_status llmrt_session_rewind(llmrt_session* session, int64_t num_tokens) {
+  return Enter([&]() -> absl::Status {
+    ABI_ASSIGN_OR_RETURN(const auto object, Find(session));
+    if (num_tokens < 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("num_tokens is ", num_tokens, "; give 0 or more"));
+    }
+    return object->session->Rewind(num_tokens);
   });
 }
 

@@ -21,4 +21,8 @@ bool ActiveStream::WantsToken() const {
   return limit < 0 || stream->generated() < limit;
 }
 
+void ActiveStream::TellProgress(Phase phase) {
+  stream->SetProgress(phase, preemptions, tokens_recomputed);
+}
+
 }  // namespace llmrt::engine

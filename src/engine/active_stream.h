@@ -16,10 +16,13 @@ struct ActiveStream : scheduler::Request {
   // The session has tokens whose KV is missing: those it had, and the one drawn last.
   void UpdateTokens() { num_tokens = static_cast<int64_t>(session->tokens.size()); }
   bool WantsToken() const;
+  // Lets the host see where the stream stands.
+  void TellProgress(Phase phase);
 
   const std::shared_ptr<StreamState> stream;
   const std::shared_ptr<SessionState> session;
-  bool paused = false;  // out of line until the host has read
+  bool paused = false;   // out of line until the host has read
+  bool in_step = false;  // has rows in the step in flight
 };
 
 }  // namespace llmrt::engine

@@ -30,10 +30,14 @@ absl::StatusOr<EngineInfo> Engine::GetInfo() const { return core_->GetInfo(); }
 absl::StatusOr<std::shared_ptr<Session>> Engine::CreateSession(const SessionOptions& options) {
   absl::StatusOr<std::shared_ptr<SessionState>> state = core_->CreateSession(options);
   if (!state.ok()) return state.status();
+  return Adopt(*std::move(state));
+}
+
+std::shared_ptr<Session> Engine::Adopt(std::shared_ptr<SessionState> state) {
   try {
-    return std::make_shared<Session>(shared_from_this(), *state);
+    return std::make_shared<Session>(shared_from_this(), state);
   } catch (...) {
-    core_->DestroySession(**state);
+    core_->DestroySession(*state);
     throw;
   }
 }

@@ -26,6 +26,22 @@ struct LoadInfo {
   float fraction = 0;
 };
 
+// Sums over all steps that were committed.
+struct StepTotals {
+  int64_t steps = 0;
+  int64_t rows = 0;
+  int64_t prefilled = 0;  // prompt tokens whose KV was written
+  int64_t generated = 0;
+  // At the end of each step: slots in the blocks that hold something, and tokens in them.
+  int64_t kv_slots = 0;
+  int64_t kv_tokens = 0;
+  // Microseconds; those of steps that were dropped count too.
+  double plan_us = 0;
+  double pass_us = 0;
+  double draw_us = 0;
+  double commit_us = 0;
+};
+
 struct EngineInfo {
   int32_t num_sessions = 0;
   int32_t num_streams = 0;
@@ -35,9 +51,14 @@ struct EngineInfo {
   int64_t memory_used_bytes = 0;
   int64_t memory_peak_bytes = 0;
   int64_t heap_bytes = 0;
-  int64_t steps = 0;
-  int64_t tokens_prefilled = 0;
-  int64_t tokens_generated = 0;
+  int64_t blocks_cached = 0;
+  int64_t blocks_free = 0;
+  int64_t tokens_stored = 0;
+  int64_t streams_running = 0;
+  int64_t streams_waiting = 0;
+  int64_t preemptions = 0;
+  int64_t tokens_recomputed = 0;
+  StepTotals totals;
 };
 
 struct StepInfo {
@@ -58,6 +79,7 @@ absl::Status UnhealthyError(std::string_view message);
 bool IsUnhealthy(const absl::Status& status);
 
 class EngineCore;
+struct SessionState;
 
 // Thread-safe.
 class Engine : public std::enable_shared_from_this<Engine> {
@@ -89,6 +111,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // Ends all streams, stops the threads, frees weights and KV. Idempotent.
   void Close();
+
+  // Makes the host's end of a session that the core has counted.
+  std::shared_ptr<Session> Adopt(std::shared_ptr<SessionState> state);
 
   EngineCore& core() { return *core_; }
 

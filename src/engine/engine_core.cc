@@ -42,6 +42,10 @@ class ScopedSignalBlock {
   bool blocked_ = false;
 };
 
+double MicrosSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
 // What the current exception means, as a status that needs no memory when there is none.
 absl::Status StatusOfException() {
   try {
@@ -71,7 +75,8 @@ EngineCore::EngineCore(std::shared_ptr<ModelSource> source, EngineOptions option
     : source_(std::move(source)),
       options_(std::move(options)),
       log_(options_.log_level),
-      ready_(std::make_shared<ReadySignal>()) {}
+      ready_(std::make_shared<ReadySignal>()),
+      pacer_(options_.tpot_target_us, options_.step_tokens) {}
 
 EngineCore::~EngineCore() { Close(); }
 
@@ -101,9 +106,9 @@ void EngineCore::Close() {
   {
     std::lock_guard<std::mutex> lock(mu_);
     if (step_ != nullptr) step_->Abandon();
-    for (ActiveStream& active : active_) {
-      active.stream->Finish(FinishReason::kEngineClosed, absl::OkStatus());
-      active.session->in_flight = false;
+    for (const std::unique_ptr<ActiveStream>& active : active_) {
+      active->stream->Finish(FinishReason::kEngineClosed, absl::OkStatus());
+      active->session->in_flight = false;
     }
     active_.clear();
     load_.phase = LoadPhase::kClosed;
@@ -157,20 +162,24 @@ void EngineCore::Load() {
   load_changed_.notify_all();
 }
 
+bool EngineCore::Interrupted() const {
+  return stopping_.load(std::memory_order_relaxed) ||
+         cancel_asked_.load(std::memory_order_relaxed) || arrived_.load(std::memory_order_relaxed);
+}
+
+bool EngineCore::HasWork() const {
+  return std::any_of(active_.begin(), active_.end(), [](const auto& active) {
+    return !active->paused || active->stream->cancelled() || !active->stream->QueueIsFull();
+  });
+}
+
 void EngineCore::RunLoop() {
   while (!stopping_.load()) {
     const int64_t cost = resources_ != nullptr ? kOwnThreadSliceCost * threads() : 1;
-    const bool worked = Turn(
-        cost, [this] { return stopping_.load(std::memory_order_relaxed) || step_->Unwanted(); });
-    if (worked) continue;
+    if (Turn(cost, [this] { return Interrupted(); })) continue;
     std::unique_lock<std::mutex> lock(mu_);
     if (resources_ == nullptr) return;  // the load failed: nothing will ever run
-    work_changed_.wait(lock, [this] {
-      return stopping_.load() ||
-             std::any_of(active_.begin(), active_.end(), [](const ActiveStream& active) {
-               return active.stream->cancelled() || !active.stream->QueueIsFull();
-             });
-    });
+    work_changed_.wait(lock, [this] { return stopping_.load() || HasWork(); });
   }
 }
 
@@ -184,33 +193,87 @@ bool EngineCore::Turn(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
 }
 
 bool EngineCore::TurnUnguarded(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
-  {
-    std::lock_guard<std::mutex> lock(mu_);
-    if (resources_ == nullptr || stopping_.load()) return false;
-    if (step_->in_flight() && step_->Unwanted()) step_->Abandon();
-    if (!step_->in_flight()) {
-      Reap();
-      absl::StatusOr<bool> planned = step_->Plan(active_);
-      if (!planned.ok()) step_->Fail(planned.status());
-      // Streams that ended while planning left room for others.
-      const bool some_ended = Reap();
-      if (!planned.ok()) return true;
-      if (!*planned) return some_ended;
-    }
-  }
+  if (!BeginTurn()) return false;
   absl::StatusOr<bool> done = step_->Run(slice_cost, stop);
   if (!done.ok()) {
     FailStep(done.status());
-    return true;
+  } else if (*done) {
+    CommitStep();
   }
-  if (!*done) return true;
+  return true;
+}
+
+bool EngineCore::BeginTurn() {
   std::lock_guard<std::mutex> lock(mu_);
+  if (resources_ == nullptr || stopping_.load()) return false;
+  if (cancel_asked_.exchange(false)) {
+    if (step_->in_flight()) step_->DropCancelled();
+    Reap();
+  } else if (step_->in_flight() && arrived_.exchange(false)) {
+    ShortenForArrivals();
+  }
+  if (step_->in_flight()) return true;
+  const Clock::time_point start = Clock::now();
+  arrived_.store(false);
+  Reap();
+  PauseAndResume();
+  absl::StatusOr<bool> planned = step_->Plan(pacer_.PrefillRows());
+  totals_.plan_us += MicrosSince(start);
+  if (planned.ok()) return *planned;
+  step_->Fail(planned.status());
+  Reap();
+  return false;
+}
+
+void EngineCore::ShortenForArrivals() {
+  // A newcomer waits for the end of this step. Prompts whose rows would make that long give some
+  // up, but keep enough to move: the rows given up are computed in a later step, once more as far
+  // as they had come.
+  if (pacer_.target_us() == 0) return;
+  const double left = 1.0 - step_->Progress();
+  if (left <= 0) return;
+  const int64_t rows = pacer_.RowsIn(static_cast<double>(pacer_.target_us()) / left);
+  if (rows < step_->prompt_rows()) {
+    step_->TrimPrompts(std::max(rows, scheduler::kPrefillRowsMin));
+  }
+}
+
+void EngineCore::PauseAndResume() {
+  scheduler::Scheduler& scheduler = *resources_->scheduler;
+  for (const std::unique_ptr<ActiveStream>& active : active_) {
+    const bool full = active->stream->QueueIsFull();
+    if (full != active->paused) {
+      active->paused = full;
+      if (full) {
+        scheduler.Remove(*active);
+      } else {
+        scheduler.Enqueue(*active);
+      }
+    }
+    if (active->state != scheduler::RequestState::kRunning) {
+      active->TellProgress(full ? Phase::kPaused : Phase::kQueued);
+    }
+  }
+}
+
+void EngineCore::CommitStep() {
+  std::lock_guard<std::mutex> lock(mu_);
+  const Clock::time_point start = Clock::now();
+  if (step_->whole()) {
+    pacer_.Observe(step_->decode_rows(), step_->prompt_rows(), step_->pass_us() + step_->draw_us());
+  }
+  ++totals_.steps;
+  totals_.rows += step_->num_rows();
+  totals_.pass_us += step_->pass_us();
+  totals_.draw_us += step_->draw_us();
   const StepCounts counts = step_->Commit();
-  ++steps_;
   totals_.prefilled += counts.prefilled;
   totals_.generated += counts.generated;
+  const kv::BlockPool& pool = resources_->paged->pool();
+  totals_.kv_slots += int64_t{pool.num_blocks() - pool.num_free()} * options_.block_size;
+  totals_.kv_tokens += pool.tokens_stored();
   Reap();
-  return true;
+  totals_.commit_us += MicrosSince(start);
 }
 
 void EngineCore::FailStep(const absl::Status& status) {
@@ -220,23 +283,22 @@ void EngineCore::FailStep(const absl::Status& status) {
     step_->Fail(status);
   } else {
     // The failure came before any stream was picked, and would come again.
-    for (ActiveStream& active : active_) active.stream->Finish(FinishReason::kError, status);
+    for (const auto& active : active_) active->stream->Finish(FinishReason::kError, status);
   }
   Reap();
 }
 
-bool EngineCore::Reap() {
-  const size_t before = active_.size();
-  for (ActiveStream& active : active_) {
-    if (active.stream->cancelled()) {
-      active.stream->Finish(FinishReason::kCancelled, absl::OkStatus());
+void EngineCore::Reap() {
+  for (std::unique_ptr<ActiveStream>& active : active_) {
+    // A stream with rows in the step in flight leaves that first.
+    if (active->stream->cancelled() && !active->in_step) {
+      active->stream->Finish(FinishReason::kCancelled, absl::OkStatus());
     }
-    if (active.stream->Info().phase == Phase::kFinished) Retire(active);
+    if (active->stream->finished()) Retire(*active);
   }
   active_.erase(std::remove_if(active_.begin(), active_.end(),
-                               [](const ActiveStream& active) { return !active.stream; }),
+                               [](const auto& active) { return !active->session->in_flight; }),
                 active_.end());
-  return active_.size() < before;
 }
 
 void EngineCore::Retire(ActiveStream& active) {
@@ -246,9 +308,14 @@ void EngineCore::Retire(ActiveStream& active) {
     log_.Add(LogLevel::kError,
              [&] { return absl::StrCat("a stream failed: ", info.status.message()); });
   }
+  resources_->scheduler->Remove(active);
   session.in_flight = false;
-  if (session.abandoned) session.table.Truncate(0, *resources_->pool);
-  active.stream.reset();
+  if (session.abandoned) resources_->paged->Clear(session.sequence);
+}
+
+void EngineCore::WakeToCancel() {
+  cancel_asked_.store(true);
+  Wake();
 }
 
 void EngineCore::Wake() {
@@ -282,14 +349,12 @@ absl::StatusOr<StepInfo> EngineCore::StepFor(int64_t max_us) {
   const auto out_of_time = [&] { return max_us >= 0 && elapsed_us() >= max_us; };
   StepInfo info;
   do {
-    info.work_remains = Turn(cost, [&] {
-      return out_of_time() || stopping_.load(std::memory_order_relaxed) || step_->Unwanted();
-    });
+    info.work_remains = Turn(cost, [&] { return out_of_time() || Interrupted(); });
   } while (info.work_remains && !out_of_time() && !stopping_.load());
   info.elapsed_us = elapsed_us();
   std::lock_guard<std::mutex> lock(mu_);
   info.tokens_committed = totals_.generated - tokens_before;
-  info.work_remains = info.work_remains && !active_.empty();
+  info.work_remains = HasWork();
   return info;
 }
 

@@ -17,12 +17,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/active_stream.h"
 #include "engine/engine.h"
 #include "engine/log_ring.h"
 #include "engine/resources.h"
 #include "engine/session_state.h"
 #include "engine/step.h"
 #include "engine/stream_state.h"
+#include "scheduler/prefill_pacer.h"
 
 namespace llmrt::engine {
 
@@ -52,6 +54,11 @@ class EngineCore {
   absl::StatusOr<bool> IsEmpty(const SessionState& session) const;
   absl::StatusOr<std::shared_ptr<StreamState>> Submit(const std::shared_ptr<SessionState>& session,
                                                       StreamOptions options);
+  // A new session with the first `num_tokens` tokens of this one (-1: all), sharing their KV.
+  absl::StatusOr<std::shared_ptr<SessionState>> ForkSession(const SessionState& session,
+                                                            int64_t num_tokens);
+  // Forgets all tokens from `num_tokens` on.
+  absl::Status RewindSession(SessionState& session, int64_t num_tokens);
   absl::StatusOr<SessionInfo> GetSessionInfo(const SessionState& session) const;
   absl::StatusOr<int64_t> GetTokens(const SessionState& session, int64_t first,
                                     absl::Span<int32_t> out) const;
@@ -60,6 +67,8 @@ class EngineCore {
   absl::StatusOr<int64_t> Wait(absl::Span<uint64_t> tags, int64_t timeout_ms);
   // Something happened that the loop may have waited for.
   void Wake();
+  // A stream was cancelled: the loop looks for it between two slices.
+  void WakeToCancel();
 
   // For tests that compare KV bits: the bytes of a session's block.
   absl::Status ReadKvBlock(const SessionState& session, int64_t logical_block,
@@ -72,10 +81,19 @@ class EngineCore {
   // Does some of a step: true if there was work. Ends after a slice if `stop` says so.
   bool Turn(int64_t slice_cost, absl::FunctionRef<bool()> stop);
   bool TurnUnguarded(int64_t slice_cost, absl::FunctionRef<bool()> stop);
+  // What makes a slice the last one for now, whatever the host's time: somebody asks for the loop.
+  bool Interrupted() const;
+  bool BeginTurn();           // whether a step is in flight now
+  void ShortenForArrivals();  // mu_ held
+  void PauseAndResume();      // mu_ held
+  void CommitStep();
   void FailStep(const absl::Status& status);
-  bool Reap();                        // mu_ held; whether a stream was retired
-  void Retire(ActiveStream& active);  // mu_ held
-  absl::Status CheckReady() const;    // mu_ held
+  void Reap();                                                        // mu_ held
+  void Retire(ActiveStream& active);                                  // mu_ held
+  bool HasWork() const;                                               // mu_ held
+  absl::Status CheckReady() const;                                    // mu_ held
+  absl::Status CheckIdle(const SessionState& session) const;          // mu_ held
+  void ReserveFor(SessionState& session, const StreamState& stream);  // mu_ held
   absl::Status CheckSubmit(const SessionState& session, const StreamOptions& options) const;
   int64_t threads() const { return resources_->backend->num_threads(); }
 
@@ -88,6 +106,9 @@ class EngineCore {
   std::mutex pump_mu_;  // held by the host's thread that pumps
   std::atomic<bool> stopping_{false};
   std::atomic<bool> load_cancelled_{false};
+  // Somebody asks for the loop between two slices: a stream was submitted, or cancelled.
+  std::atomic<bool> arrived_{false};
+  std::atomic<bool> cancel_asked_{false};
 
   mutable std::mutex mu_;
   std::condition_variable work_changed_;
@@ -95,11 +116,11 @@ class EngineCore {
   // Guarded by mu_.
   LoadInfo load_;
   absl::Status health_;
-  std::vector<ActiveStream> active_;                // in order of submission
+  std::vector<std::unique_ptr<ActiveStream>> active_;  // in order of submission
   std::vector<std::weak_ptr<StreamState>> unread_;  // streams that may still have something to read
   int32_t num_sessions_ = 0;
-  int64_t steps_ = 0;
-  StepCounts totals_;
+  StepTotals totals_;
+  scheduler::PrefillPacer pacer_;
   // Written under mu_ when the load ends and when the engine closes; in between the loop uses what
   // they point to without the lock.
   std::unique_ptr<Resources> resources_;

@@ -36,6 +36,16 @@ uint64_t RandomSeed() {
   return ((high << 32) | device()) & INT64_MAX;
 }
 
+int64_t TokensOf(const SessionState& session) {
+  return static_cast<int64_t>(session.tokens.size() + session.pending.size());
+}
+
+absl::Status CheckPosition(const SessionState& session, int64_t num_tokens) {
+  if (num_tokens >= 0 && num_tokens <= TokensOf(session)) return absl::OkStatus();
+  return absl::OutOfRangeError(absl::StrCat("num_tokens is ", num_tokens, "; the session holds ",
+                                            TokensOf(session), " tokens; give at most that"));
+}
+
 absl::Status CheckTokens(absl::Span<const int32_t> tokens, int32_t vocab_size, const char* what) {
   for (const int32_t token : tokens) {
     if (token >= 0 && token < vocab_size) continue;
@@ -103,14 +113,20 @@ absl::StatusOr<EngineInfo> EngineCore::GetInfo() const {
   info.num_sessions = num_sessions_;
   info.num_streams = static_cast<int32_t>(active_.size());
   info.threads = resources_->backend->num_threads();
-  info.blocks_total = resources_->pool->num_blocks();
-  info.blocks_used = resources_->pool->num_used();
   info.memory_used_bytes = resources_->memory->used_bytes();
   info.memory_peak_bytes = resources_->memory->peak_bytes();
   info.heap_bytes = memory::HeapBytes();
-  info.steps = steps_;
-  info.tokens_prefilled = totals_.prefilled;
-  info.tokens_generated = totals_.generated;
+  const kv::BlockPool& pool = resources_->paged->pool();
+  info.blocks_total = pool.num_blocks();
+  info.blocks_used = pool.num_pinned();
+  info.blocks_cached = pool.num_cached();
+  info.blocks_free = pool.num_free();
+  info.tokens_stored = pool.tokens_stored();
+  info.streams_running = resources_->scheduler->num_running();
+  info.streams_waiting = resources_->scheduler->num_waiting();
+  info.preemptions = resources_->scheduler->num_preemptions();
+  info.tokens_recomputed = resources_->scheduler->tokens_recomputed();
+  info.totals = totals_;
   return info;
 }
 
@@ -125,8 +141,8 @@ absl::StatusOr<std::shared_ptr<SessionState>> EngineCore::CreateSession(
                                               options.context_length, "; the engine's is ", longest,
                                               "; raise LLMRT_ENGINE_CONTEXT_LENGTH"));
   }
-  auto session = std::make_shared<SessionState>(
-      options.context_length > 0 ? options.context_length : longest, options_.block_size);
+  auto session =
+      std::make_shared<SessionState>(options.context_length > 0 ? options.context_length : longest);
   ++num_sessions_;
   return session;
 }
@@ -138,15 +154,20 @@ void EngineCore::DestroySession(SessionState& session) {
   if (session.in_flight) {
     session.abandoned = true;
   } else {
-    session.table.Truncate(0, *resources_->pool);
+    resources_->paged->Clear(session.sequence);
   }
+}
+
+absl::Status EngineCore::CheckIdle(const SessionState& session) const {
+  absl::Status status = CheckReady();
+  if (status.ok() && session.in_flight) return StreamInFlight();
+  return status;
 }
 
 absl::Status EngineCore::AppendTokens(SessionState& session, absl::Span<const int32_t> tokens) {
   std::lock_guard<std::mutex> lock(mu_);
-  absl::Status status = CheckReady();
+  absl::Status status = CheckIdle(session);
   if (!status.ok()) return status;
-  if (session.in_flight) return StreamInFlight();
   status = CheckTokens(tokens, resources_->plan.config.vocab_size, "value");
   if (!status.ok()) return status;
   const int64_t total = static_cast<int64_t>(session.tokens.size() + session.pending.size()) +
@@ -162,17 +183,15 @@ absl::Status EngineCore::AppendTokens(SessionState& session, absl::Span<const in
 
 absl::StatusOr<bool> EngineCore::IsEmpty(const SessionState& session) const {
   std::lock_guard<std::mutex> lock(mu_);
-  absl::Status status = CheckReady();
+  absl::Status status = CheckIdle(session);
   if (!status.ok()) return status;
-  if (session.in_flight) return StreamInFlight();
   return session.tokens.empty() && session.pending.empty();
 }
 
 absl::Status EngineCore::CheckSubmit(const SessionState& session,
                                      const StreamOptions& options) const {
-  absl::Status status = CheckReady();
+  absl::Status status = CheckIdle(session);
   if (!status.ok()) return status;
-  if (session.in_flight) return StreamInFlight();
   const int32_t vocab_size = resources_->plan.config.vocab_size;
   for (const auto& [token, bias] : options.sampling.logit_bias) {
     status = CheckTokens({&token, 1}, vocab_size, "biased token");
@@ -196,6 +215,23 @@ absl::Status EngineCore::CheckSubmit(const SessionState& session,
   return absl::OkStatus();
 }
 
+// Whatever may throw comes before the first change, and nothing that a step needs is left to
+// allocate: so memory that runs out refuses this stream and disturbs no other.
+void EngineCore::ReserveFor(SessionState& session, const StreamState& stream) {
+  const int64_t prompt = stream.prompt().length;
+  const int64_t most = session.context_length - prompt;
+  const int64_t limit = stream.options().max_tokens;
+  const int64_t total = prompt + (limit < 0 ? most : std::min(limit, most));
+  session.tokens.reserve(static_cast<size_t>(total));
+  resources_->paged->ReserveTable(session.sequence, total);
+  if (active_.size() == active_.capacity()) active_.reserve(2 * active_.size() + 8);
+  resources_->scheduler->ReserveRoom(active_.size() + 1);
+  unread_.erase(std::remove_if(unread_.begin(), unread_.end(),
+                               [](const auto& weak) { return weak.expired(); }),
+                unread_.end());
+  if (unread_.size() == unread_.capacity()) unread_.reserve(2 * unread_.size() + 8);
+}
+
 absl::StatusOr<std::shared_ptr<StreamState>> EngineCore::Submit(
     const std::shared_ptr<SessionState>& session, StreamOptions options) {
   if (!options.seed_given) options.sampling.seed = RandomSeed();
@@ -209,7 +245,7 @@ absl::StatusOr<std::shared_ptr<StreamState>> EngineCore::Submit(
     prompt.length = prompt.first_new + static_cast<int64_t>(session->pending.size());
     // The last token's row gives the first draw, and that before a new token its log-probability;
     // such a row is computed again if its KV is there already.
-    prompt.cached = std::min(session->cached, prompt.length - 1);
+    prompt.cached = std::min(resources_->paged->NumCached(session->sequence), prompt.length - 1);
     if (options.prompt_logprobs && prompt.first_new > 0) {
       prompt.cached = std::min(prompt.cached, prompt.first_new - 1);
     }
@@ -217,21 +253,51 @@ absl::StatusOr<std::shared_ptr<StreamState>> EngineCore::Submit(
         StreamState::Create(std::move(options), prompt, ready_, options_.pumped);
     if (!created.ok()) return created.status();
     stream = *std::move(created);
-    // Whatever may throw comes before the first change.
-    session->tokens.reserve(static_cast<size_t>(prompt.length));
-    active_.reserve(active_.size() + 1);
-    unread_.erase(std::remove_if(unread_.begin(), unread_.end(),
-                                 [](const auto& weak) { return weak.expired(); }),
-                  unread_.end());
+    ReserveFor(*session, *stream);
+    auto active = std::make_unique<ActiveStream>(stream, session);
     unread_.push_back(stream);
     session->tokens.insert(session->tokens.end(), session->pending.begin(), session->pending.end());
     session->pending.clear();
-    session->cached = prompt.cached;
+    resources_->paged->Rewind(session->sequence, prompt.cached);
+    active->UpdateTokens();
     session->in_flight = true;
-    active_.push_back({stream, session});
+    resources_->scheduler->Enqueue(*active);
+    active_.push_back(std::move(active));
+    arrived_.store(true);
   }
   work_changed_.notify_all();
   return stream;
+}
+
+absl::StatusOr<std::shared_ptr<SessionState>> EngineCore::ForkSession(const SessionState& session,
+                                                                      int64_t num_tokens) {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckIdle(session);
+  if (!status.ok()) return status;
+  const auto committed = static_cast<int64_t>(session.tokens.size());
+  const int64_t kept = num_tokens < 0 ? TokensOf(session) : num_tokens;
+  status = CheckPosition(session, kept);
+  if (!status.ok()) return status;
+  auto child = std::make_shared<SessionState>(session.context_length);
+  const auto from_pending = std::max<int64_t>(0, kept - committed);
+  child->tokens.assign(session.tokens.begin(), session.tokens.begin() + std::min(kept, committed));
+  child->pending.assign(session.pending.begin(), session.pending.begin() + from_pending);
+  resources_->paged->Fork(session.sequence, kept, child->sequence);
+  ++num_sessions_;
+  return child;
+}
+
+absl::Status EngineCore::RewindSession(SessionState& session, int64_t num_tokens) {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckIdle(session);
+  if (!status.ok()) return status;
+  status = CheckPosition(session, num_tokens);
+  if (!status.ok()) return status;
+  const auto committed = static_cast<int64_t>(session.tokens.size());
+  session.pending.resize(static_cast<size_t>(std::max<int64_t>(0, num_tokens - committed)));
+  if (num_tokens < committed) session.tokens.resize(static_cast<size_t>(num_tokens));
+  resources_->paged->Rewind(session.sequence, num_tokens);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<SessionInfo> EngineCore::GetSessionInfo(const SessionState& session) const {
@@ -242,7 +308,7 @@ absl::StatusOr<SessionInfo> EngineCore::GetSessionInfo(const SessionState& sessi
   info.stream_in_flight = session.in_flight;
   info.num_tokens = static_cast<int64_t>(session.tokens.size());
   info.num_pending = static_cast<int64_t>(session.pending.size());
-  info.num_cached = session.cached;
+  info.num_cached = resources_->paged->NumCached(session.sequence);
   info.context_length = session.context_length;
   return info;
 }
@@ -301,7 +367,7 @@ absl::Status EngineCore::ReadKvBlock(const SessionState& session, int64_t logica
   std::lock_guard<std::mutex> lock(mu_);
   absl::Status status = CheckReady();
   if (!status.ok()) return status;
-  const absl::Span<const int32_t> blocks = session.table.blocks();
+  const absl::Span<const int32_t> blocks = session.sequence.blocks();
   if (logical_block < 0 || logical_block >= static_cast<int64_t>(blocks.size())) {
     return absl::OutOfRangeError(absl::StrCat("block ", logical_block, " of ", blocks.size()));
   }

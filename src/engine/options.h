@@ -28,8 +28,9 @@ struct EngineOptions {
   backend::CpuTier tier = backend::CpuTier::kBest;
   bool use_mmap = false;
   bool pumped = false;
-  int32_t block_size = 16;    // tokens
-  int32_t step_tokens = 512;  // rows a step may hold
+  int32_t block_size = 16;          // tokens
+  int32_t step_tokens = 512;        // rows a step may hold
+  int64_t tpot_target_us = 100000;  // prompts leave other streams a token so often; 0: no target
   LogLevel log_level = LogLevel::kInfo;
   memory::HostHooks memory_hooks;
 };

@@ -70,8 +70,13 @@ absl::Status Allocate(Resources& resources, const FractionCallback& progress) {
       backend.CreateKvCache(resources.plan.kv_shape, resources.plan.numbers.kv_blocks);
   if (!cache.ok()) return cache.status();
   resources.cache = *std::move(cache);
-  resources.pool =
-      std::make_unique<kv::BlockPool>(static_cast<int32_t>(resources.plan.numbers.kv_blocks));
+  resources.paged = std::make_unique<kv::PagedCache>(
+      static_cast<int32_t>(resources.plan.numbers.kv_blocks), resources.plan.numbers.block_size);
+  const model::StepLimits& limits = resources.plan.limits;
+  resources.scheduler = std::make_unique<scheduler::Scheduler>(
+      *resources.paged,
+      scheduler::SchedulerLimits{
+          .rows = limits.rows, .logit_rows = limits.logit_rows, .running_max = limits.logit_rows});
   absl::StatusOr<std::unique_ptr<model::ForwardPass>> pass = model::ForwardPass::Create(
       resources.plan.config, resources.weights, backend, *resources.cache, resources.plan.limits);
   if (!pass.ok()) return pass.status();

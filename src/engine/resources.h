@@ -12,11 +12,12 @@
 #include "engine/model.h"
 #include "engine/options.h"
 #include "engine/planner.h"
-#include "kv/block_pool.h"
+#include "kv/paged_cache.h"
 #include "memory/large_buffer.h"
 #include "model/forward_pass.h"
 #include "model/llama_weights.h"
 #include "sampling/sampler.h"
+#include "scheduler/scheduler.h"
 
 namespace llmrt::engine {
 
@@ -32,8 +33,9 @@ struct Resources {
   std::unique_ptr<backend::Backend> backend;
   LoadPlan plan;
   model::LlamaWeights weights;
-  std::unique_ptr<backend::KvCache> cache;
-  std::unique_ptr<kv::BlockPool> pool;
+  std::unique_ptr<backend::KvCache> cache;  // the memory of the blocks
+  std::unique_ptr<kv::PagedCache> paged;    // who holds which of them
+  std::unique_ptr<scheduler::Scheduler> scheduler;
   std::unique_ptr<model::ForwardPass> pass;
   std::unique_ptr<sampling::Sampler> sampler;
   std::string fingerprint;

@@ -40,9 +40,20 @@ absl::StatusOr<std::shared_ptr<Stream>> Session::Submit(StreamOptions options) {
     return std::make_shared<Stream>(shared_from_this(), *stream);
   } catch (...) {
     (*stream)->Cancel();  // nobody holds it, so nobody else would
-    engine_->core().Wake();
+    engine_->core().WakeToCancel();
     throw;
   }
+}
+
+absl::StatusOr<std::shared_ptr<Session>> Session::Fork(int64_t num_tokens) const {
+  absl::StatusOr<std::shared_ptr<SessionState>> child =
+      engine_->core().ForkSession(*state_, num_tokens);
+  if (!child.ok()) return child.status();
+  return engine_->Adopt(*std::move(child));
+}
+
+absl::Status Session::Rewind(int64_t num_tokens) {
+  return engine_->core().RewindSession(*state_, num_tokens);
 }
 
 absl::StatusOr<SessionInfo> Session::Info() const {

@@ -35,6 +35,10 @@ class Session : public std::enable_shared_from_this<Session> {
   // BOS only where the session is empty.
   absl::Status AppendText(std::string_view text, const text::EncodeOptions& options);
   absl::StatusOr<std::shared_ptr<Stream>> Submit(StreamOptions options);
+  // A new session with the first `num_tokens` tokens of this one, -1: all.
+  absl::StatusOr<std::shared_ptr<Session>> Fork(int64_t num_tokens) const;
+  // Forgets all tokens from `num_tokens` on.
+  absl::Status Rewind(int64_t num_tokens);
   absl::StatusOr<SessionInfo> Info() const;
   // Copies committed tokens from `first`; returns how many.
   absl::StatusOr<int64_t> GetTokens(int64_t first, absl::Span<int32_t> out) const;

@@ -37,6 +37,7 @@ Step::Step(Resources& resources) : resources_(resources) {
   items_.reserve(running);
   tables_.reserve(running);
   copies_.reserve(running);
+  removals_.reserve(running);
   tokens_.reserve(rows);
   positions_.reserve(rows);
   sequences_.reserve(rows);
@@ -51,6 +52,7 @@ void Step::ClearBatch() {
   tables_.clear();
   logit_rows_.clear();
   copies_.clear();
+  removals_.clear();
 }
 
 void Step::SetBatch() {
@@ -82,11 +84,12 @@ void Step::AddItem(const scheduler::Assignment& assignment) {
     sequences_.push_back(sequence);
   }
   items_.push_back(std::move(item));
+  owner.in_step = true;
   if (assignment.growth.copy_from != kv::kNoBlock) {
     copies_.push_back({.from = assignment.growth.copy_from, .to = assignment.growth.copy_to});
   }
-  owner.stream->SetPhase(owner.stream->generated() > 0 ? engine::Phase::kDecode
-                                                       : engine::Phase::kPrefill);
+  owner.TellProgress(owner.stream->generated() > 0 ? engine::Phase::kDecode
+                                                   : engine::Phase::kPrefill);
 }
 
 absl::StatusOr<bool> Step::Plan(int64_t prefill_rows) {
@@ -97,6 +100,7 @@ absl::StatusOr<bool> Step::Plan(int64_t prefill_rows) {
   SetBatch();
   phase_ = Phase::kCopy;
   next_draw_ = 0;
+  whole_ = true;
   pass_us_ = draw_us_ = 0;
   absl::Status status = resources_.pass->Begin(batch_, logit_rows_);
   if (!status.ok()) return status;
@@ -110,8 +114,10 @@ absl::Status Step::CopySharedBlocks() {
 
 absl::StatusOr<bool> Step::Run(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
   const Clock::time_point start = Clock::now();
+  absl::Status status = RemoveRows();
+  if (!status.ok()) return status;
   if (phase_ == Phase::kCopy) {
-    absl::Status status = CopySharedBlocks();
+    status = CopySharedBlocks();
     if (!status.ok()) return status;
     phase_ = Phase::kPass;
   }
@@ -139,9 +145,9 @@ bool Step::DrawOne(Item& item) {
   StreamState& stream = *item.owner->stream;
   const int64_t scored = item.logit_count - (item.draws ? 1 : 0);
   if (item.logit_done < scored) {
-    // The scored rows are the first ones that have logits, and lie one after another.
-    const int64_t last_scored = item.first + item.count - 1 - (item.draws ? 1 : 0);
-    const int64_t end = std::min(last_scored + 2, stream.prompt().length);
+    // The scored rows are the last ones but for the one that draws, and tell about the tokens
+    // behind them.
+    const int64_t end = std::min(item.first + item.count + 1, stream.prompt().length);
     const int64_t next = end - scored + item.logit_done;
     stream.SetPromptLogprob(
         next, sampling::LogProbOf(resources_.pass->Logits(item.logit_row + item.logit_done),
@@ -172,6 +178,7 @@ StepCounts Step::Commit() {
 void Step::CommitItem(Item& item, StepCounts& counts) {
   ActiveStream& owner = *item.owner;
   StreamState& stream = *owner.stream;
+  owner.in_step = false;
   const int64_t end = item.first + item.count;
   const int64_t prompt_length = stream.prompt().length;
   counts.prefilled += std::max<int64_t>(0, std::min(end, prompt_length) - item.first);
@@ -236,66 +243,70 @@ bool Step::HasCancelled() const {
 
 bool Step::InFinalOps() const { return resources_.pass->cursor().op >= model::Op::kFinalNorm; }
 
-void Step::RemoveRows(int64_t row, int64_t count) {
-  Erase(tokens_, row, count);
-  Erase(positions_, row, count);
-  Erase(sequences_, row, count);
-  const auto first_gone = std::lower_bound(logit_rows_.begin(), logit_rows_.end(), row);
-  const auto first_kept = std::lower_bound(first_gone, logit_rows_.end(), row + count);
+absl::Status Step::RemoveRows() {
+  for (const backend::Range& rows : removals_) {
+    whole_ = false;
+    CloseUp(rows);
+    absl::Status status = resources_.pass->RemoveRows(rows.begin, rows.size(), batch_, logit_rows_);
+    if (!status.ok()) return status;
+  }
+  removals_.clear();
+  return absl::OkStatus();
+}
+
+void Step::CloseUp(const backend::Range& rows) {
+  Erase(tokens_, rows.begin, rows.size());
+  Erase(positions_, rows.begin, rows.size());
+  Erase(sequences_, rows.begin, rows.size());
+  const auto first_gone = std::lower_bound(logit_rows_.begin(), logit_rows_.end(), rows.begin);
+  const auto first_kept = std::lower_bound(first_gone, logit_rows_.end(), rows.end);
   const int64_t logits_before = first_gone - logit_rows_.begin();
   const int64_t logits_gone = first_kept - first_gone;
-  for (auto it = first_kept; it != logit_rows_.end(); ++it) *it -= static_cast<int32_t>(count);
+  for (auto it = first_kept; it != logit_rows_.end(); ++it) {
+    *it -= static_cast<int32_t>(rows.size());
+  }
   Erase(logit_rows_, logits_before, logits_gone);
   for (Item& item : items_) {
-    if (item.row > row) item.row -= count;
+    if (item.row >= rows.end) item.row -= rows.size();
     if (item.logit_row >= logits_before + logits_gone) item.logit_row -= logits_gone;
   }
   SetBatch();
-  resources_.pass->RemoveRows(row, count, batch_, logit_rows_);
-}
-
-void Step::DropItem(size_t index) {
-  const Item& item = items_[index];
-  const int64_t row = item.row, count = item.count;
-  // In its final ops the pass reads no KV and computes what has logits anyway: those of this item
-  // are then nobody's.
-  const bool rows_leave = phase_ == Phase::kCopy || (phase_ == Phase::kPass && !InFinalOps());
-  resources_.scheduler->Drop(index);
-  items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(index));
-  if (index < next_draw_) --next_draw_;
-  if (rows_leave && !items_.empty()) RemoveRows(row, count);
 }
 
 void Step::DropCancelled() {
+  // In its final ops the pass reads no KV, and the logits of those who left are nobody's.
+  const bool rows_leave = phase_ == Phase::kCopy || (phase_ == Phase::kPass && !InFinalOps());
+  // From the last to the first: so removals do not move one another.
   for (size_t i = items_.size(); i > 0; --i) {
-    StreamState& stream = *items_[i - 1].owner->stream;
+    const Item& item = items_[i - 1];
+    StreamState& stream = *item.owner->stream;
     if (!stream.cancelled()) continue;
-    DropItem(i - 1);
+    if (rows_leave) removals_.push_back({item.row, item.row + item.count});
+    resources_.scheduler->Drop(i - 1);
+    items_[i - 1].owner->in_step = false;
+    if (i - 1 < next_draw_) --next_draw_;
+    items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(i - 1));
     stream.Finish(FinishReason::kCancelled, absl::OkStatus());
   }
   if (items_.empty()) Abandon();
 }
 
-bool Step::TrimPrompts(int64_t rows) {
-  if (phase_ != Phase::kPass || InFinalOps()) return false;
+void Step::TrimPrompts(int64_t rows) {
+  if (phase_ != Phase::kPass || InFinalOps()) return;
   int64_t excess = prompt_rows() - rows;
-  bool trimmed = false;
   for (size_t i = items_.size(); i > 0 && excess > 0; --i) {
     Item& item = items_[i - 1];
     if (item.count == 1 || item.owner->logits_from != INT64_MAX) continue;
     const int64_t gone = std::min(excess, item.count - 1);
     item.count -= gone;
     excess -= gone;
-    if (item.draws) {
-      item.draws = false;  // its last row goes
-      item.logit_row = -1;
-      item.logit_count = 0;
-    }
+    removals_.push_back({item.row + item.count, item.row + item.count + gone});
     resources_.scheduler->Trim(i - 1, item.count);
-    RemoveRows(item.row + item.count, gone);
-    trimmed = true;
+    if (!item.draws) continue;
+    item.draws = false;  // the last row goes, and its logits with it
+    item.logit_row = -1;
+    item.logit_count = 0;
   }
-  return trimmed;
 }
 
 int64_t Step::decode_rows() const {
@@ -316,7 +327,9 @@ void Step::Fail(const absl::Status& status) {
 void Step::Abandon() {
   resources_.pass->Abandon();
   resources_.scheduler->Rollback();
+  for (Item& item : items_) item.owner->in_step = false;
   items_.clear();
+  removals_.clear();
   phase_ = Phase::kIdle;
 }
 

@@ -54,14 +54,16 @@ class Step {
   // Cancelled streams leave the step and are finished; the others do not notice.
   void DropCancelled();
   // Of prompts that are being computed, keeps at most `rows` rows in all (but one each): the rest
-  // comes in a later step. False where nothing could be given up.
-  bool TrimPrompts(int64_t rows);
+  // comes in a later step.
+  void TrimPrompts(int64_t rows);
 
   int64_t decode_rows() const;
   int64_t prompt_rows() const { return num_rows() - decode_rows(); }
   int64_t num_rows() const { return static_cast<int64_t>(tokens_.size()); }
   // How much of the forward pass is done, 0 to 1.
   double Progress() const;
+  // No row has left it.
+  bool whole() const { return whole_; }
   // Of the step so far, microseconds that the forward pass and the draws took.
   double pass_us() const { return pass_us_; }
   double draw_us() const { return draw_us_; }
@@ -86,9 +88,9 @@ class Step {
   void ClearBatch();
   void SetBatch();
   absl::Status CopySharedBlocks();
-  // Takes `count` rows at `row` out of the arrays and the pass.
-  void RemoveRows(int64_t row, int64_t count);
-  void DropItem(size_t index);
+  // Takes the rows that have left out of the arrays and the pass.
+  absl::Status RemoveRows();
+  void CloseUp(const backend::Range& rows);
   bool InFinalOps() const;
   // Makes use of one more row of logits; true when the item has no more.
   bool DrawOne(Item& item);
@@ -99,6 +101,7 @@ class Step {
   Phase phase_ = Phase::kIdle;
   std::vector<Item> items_;  // as the scheduler's assignments
   size_t next_draw_ = 0;
+  bool whole_ = true;
   double pass_us_ = 0;
   double draw_us_ = 0;
   // The batch's arrays.
@@ -109,6 +112,9 @@ class Step {
   std::vector<int32_t> logit_rows_;
   std::vector<backend::BlockCopy> copies_;
   backend::Batch batch_;
+  // Rows that left the step since the last slice, the last ones first. They are taken out by Run,
+  // without the lock: moving what lies behind them takes a while.
+  std::vector<backend::Range> removals_;
 };
 
 }  // namespace llmrt::engine

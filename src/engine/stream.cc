@@ -30,7 +30,7 @@ absl::Status Stream::Wait(int64_t timeout_ms) { return state_->Wait(timeout_ms);
 
 void Stream::Cancel() {
   state_->Cancel();
-  session_->engine().core().Wake();
+  session_->engine().core().WakeToCancel();
 }
 
 StreamInfo Stream::Info() const { return state_->Info(); }

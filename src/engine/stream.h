@@ -57,6 +57,9 @@ struct StreamInfo {
   int64_t queue_us = -1;
   int64_t ttft_us = -1;
   int64_t total_us = -1;
+  int64_t tpot_us = -1;
+  int64_t preemptions = 0;
+  int64_t tokens_recomputed = 0;
   int64_t drafted = 0;
   int64_t accepted = 0;
 };

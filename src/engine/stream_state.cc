@@ -90,11 +90,13 @@ bool StreamState::QueueIsFull() {
   return static_cast<int64_t>(tokens_.size()) >= options_.queue_tokens;
 }
 
-void StreamState::SetPhase(Phase phase) {
+void StreamState::SetProgress(Phase phase, int64_t preemptions, int64_t tokens_recomputed) {
   std::lock_guard<std::mutex> lock(mu_);
   if (finished_) return;
   if (info_.queue_us < 0 && phase != Phase::kQueued) info_.queue_us = MicrosSinceSubmit();
   info_.phase = phase;
+  info_.preemptions = preemptions;
+  info_.tokens_recomputed = tokens_recomputed;
 }
 
 bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
@@ -120,7 +122,9 @@ bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
     }
     ++generated_;
     info_.generated_tokens = generated_;
-    if (info_.ttft_us < 0) info_.ttft_us = MicrosSinceSubmit();
+    const int64_t now_us = MicrosSinceSubmit();
+    if (info_.ttft_us < 0) info_.ttft_us = now_us;
+    if (generated_ > 1) info_.tpot_us = (now_us - info_.ttft_us) / (generated_ - 1);
     stopped = output.matched;
   }
   changed_.notify_all();
@@ -128,9 +132,11 @@ bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
   return stopped;
 }
 
-void StreamState::PushPromptLogprob(float logprob) {
+void StreamState::SetPromptLogprob(int64_t position, float logprob) {
   std::lock_guard<std::mutex> lock(mu_);
-  if (prompt_logprobs_.size() < prompt_logprobs_.capacity()) prompt_logprobs_.push_back(logprob);
+  const int64_t next = prompt_.first_new + static_cast<int64_t>(prompt_logprobs_.size());
+  // A step that was dropped after its draws comes again: what was told stays.
+  if (position == next) prompt_logprobs_.push_back(logprob);  // never allocates: see Create
 }
 
 void StreamState::Finish(FinishReason reason, absl::Status status) {
@@ -138,6 +144,7 @@ void StreamState::Finish(FinishReason reason, absl::Status status) {
     std::lock_guard<std::mutex> lock(mu_);
     if (finished_) return;
     finished_ = true;
+    done_.store(true, std::memory_order_release);
     info_.phase = Phase::kFinished;
     info_.finish_reason = reason;
     info_.status = std::move(status);

@@ -62,12 +62,15 @@ class StreamState {
   // The host has left as many tokens unread as the stream may queue; a token counts until both
   // its id and its text are read, or the host has shown that it wants only one of them.
   bool QueueIsFull();
-  void SetPhase(Phase phase);
+  // Where it stands, how often it was preempted, and how many tokens were computed again for that.
+  void SetProgress(Phase phase, int64_t preemptions, int64_t tokens_recomputed);
   int64_t generated() const { return generated_; }
   // Adds a token and its bytes; true when a stop string is now complete. On an exception nothing of
   // the token is visible.
   bool Push(sampling::Draw draw, std::string_view bytes);
-  void PushPromptLogprob(float logprob);
+  // That of the prompt's token at `position`; they come in order.
+  void SetPromptLogprob(int64_t position, float logprob);
+  bool finished() const { return done_.load(std::memory_order_acquire); }
   // The terminal event; the first one counts. Never allocates.
   void Finish(FinishReason reason, absl::Status status);
 
@@ -116,7 +119,8 @@ class StreamState {
   const bool pumped_;
   const Clock::time_point submitted_;
   std::atomic<bool> cancelled_{false};
-  int64_t generated_ = 0;  // the step loop's own count
+  std::atomic<bool> done_{false};  // finished_, for the step loop, which asks in every step
+  int64_t generated_ = 0;          // the step loop's own count
 
   mutable std::mutex mu_;
   std::condition_variable changed_;

@@ -115,10 +115,9 @@ absl::Status BlockPool::Validate() const {
     const bool counts = entry.pins >= 0 && entry.holders >= entry.pins &&
                         listed[static_cast<size_t>(block)] == (entry.pins == 0 ? 1 : 0);
     if (!counts || (entry.holders == 0 && entry.filled != 0)) {
-      return absl::InternalError(absl::StrCat("block ", block, " has ", entry.holders,
-                                              " holders, ", entry.pins, " pins, ", entry.filled,
-                                              " tokens and is listed ",
-                                              listed[static_cast<size_t>(block)], " times"));
+      return absl::InternalError(absl::StrCat(
+          "block ", block, " has ", entry.holders, " holders, ", entry.pins, " pins, ",
+          entry.filled, " tokens and is listed ", listed[static_cast<size_t>(block)], " times"));
     }
   }
   if (cached != num_cached_ || stored != tokens_stored_) {

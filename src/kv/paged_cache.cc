@@ -152,7 +152,8 @@ void PagedCache::Trim(Sequence& sequence, int64_t count) {
 }
 
 int64_t PagedCache::BlocksToPin(const Sequence& sequence, int64_t num_tokens) const {
-  if (sequence.pinned_) return BlocksFor(num_tokens) - static_cast<int64_t>(sequence.blocks_.size());
+  if (sequence.pinned_)
+    return BlocksFor(num_tokens) - static_cast<int64_t>(sequence.blocks_.size());
   const size_t kept = CurrentBlocks(sequence);
   int64_t already = 0;
   for (size_t i = 0; i < kept; ++i) already += pool_.pins(sequence.blocks_[i]) > 0 ? 1 : 0;

@@ -91,6 +91,8 @@ class ForwardPass {
   absl::Span<const float> Logits(int64_t i) const;
 
   const Cursor& cursor() const { return cursor_; }
+  // Layers done, of those there are: 0 to 1.
+  double Progress() const { return cursor_.layer / static_cast<double>(config_.num_layers); }
 
  private:
   ForwardPass(const LlamaConfig& config, const LlamaWeights& weights, backend::Backend& backend,

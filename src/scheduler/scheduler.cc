@@ -47,8 +47,7 @@ void Scheduler::Admit() {
   for (size_t i = 0; i < num_running_; ++i) {
     promised += cache_.BlocksToPin(*line_[i]->sequence, line_[i]->num_tokens + 1);
   }
-  while (num_running_ < line_.size() &&
-         static_cast<int64_t>(num_running_) < limits_.running_max &&
+  while (num_running_ < line_.size() && static_cast<int64_t>(num_running_) < limits_.running_max &&
          HasRoomFor(*line_[num_running_], promised)) {
     Request& request = *line_[num_running_++];
     cache_.Pin(*request.sequence);

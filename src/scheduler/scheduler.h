@@ -7,13 +7,13 @@
 //   1. the oldest running request, whatever it needs, so that it always moves;
 //   2. one row for each request that waits for its next token (decode);
 //   3. prompts, in chunks, in order, as far as rows are left.
-// When a request needs a block and all blocks are pinned, the youngest running request is preempted:
-// its sequence rests, it goes to the head of those that wait, and what is evicted of it meanwhile is
-// computed again. The oldest is never preempted.
+// When a request needs a block and all blocks are pinned, the youngest running request is
+// preempted: its sequence rests, it goes to the head of those that wait, and what is evicted of it
+// meanwhile is computed again. The oldest is never preempted.
 //
-// The bound on waiting: in each step the oldest request commits a token, or a chunk of its prompt of
-// at least C = min(kPrefillRowsMin, rows - running_max + 1) tokens (of a prompt whose rows all give
-// logits, at least one). So a request starts after at most
+// The bound on waiting: in each step the oldest request commits a token, or a chunk of its prompt
+// of at least C = min(kPrefillRowsMin, rows - running_max + 1) tokens (of a prompt whose rows all
+// give logits, at least one). So a request starts after at most
 //     sum over the requests ahead of it of  ceil(tokens when done / C) + tokens to generate
 // steps, whatever comes after it. A request whose reader lags is paused: it leaves the line, keeps
 // its blocks only as long as nobody needs them, and stands at the end of the line when it resumes.

@@ -158,24 +158,69 @@ TEST(RequestsBudgetTest, WhatNeverFitsTheBudgetIsSaidAtTheLoad) {
   EXPECT_EQ(engine->WaitLoad(-1).code(), absl::StatusCode::kResourceExhausted);
 }
 
-TEST(RequestsBudgetTest, AStreamThatOutgrowsTheBlocksEndsAndGivesThemBack) {
+TEST(RequestsBudgetTest, ARestingSessionGivesItsBlocksUpAndComputesThemAgain) {
   EngineOptions options;
   const auto source = llmrt::testing::RandomSource();
   const Plan plan = llmrt::testing::OpenEngine(source)->GetPlan().value();
   const int64_t block = plan.kv_bytes / plan.kv_blocks;
-  options.memory_budget_bytes = plan.weights_bytes + plan.workspace_bytes + 3 * block;
+  options.memory_budget_bytes = plan.total_bytes - plan.kv_bytes + 3 * block;
   const auto engine = llmrt::testing::OpenEngine(source, options);
-  // Three blocks hold 48 tokens. An idle session keeps one.
-  const auto idle = engine->CreateSession({}).value();
-  ASSERT_TRUE(idle->AppendTokens({{5}}).ok());
-  llmrt::testing::ReadAll(*engine, *idle->Submit(Tokens(1)).value());
+  // Three blocks hold 48 tokens; a resting session keeps two of them until they are needed.
+  const auto resting = engine->CreateSession({}).value();
+  ASSERT_TRUE(resting->AppendTokens(std::vector<int32_t>(20, 5)).ok());
+  const auto first = llmrt::testing::ReadAll(*engine, *resting->Submit(Tokens(4)).value());
+  EXPECT_EQ(engine->GetInfo()->blocks_cached, 2);
+  EXPECT_EQ(resting->Info()->num_cached, 23);
   const auto session = engine->CreateSession({}).value();
   ASSERT_TRUE(session->AppendTokens(std::vector<int32_t>(30, 5)).ok());
   const auto generation = llmrt::testing::ReadAll(*engine, *session->Submit(Tokens(10)).value());
-  EXPECT_EQ(generation.reason, FinishReason::kError);
-  EXPECT_EQ(generation.status.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(generation.tokens.size(), 3u);  // 32 slots hold 30 + 2; the third's KV is not needed
-  EXPECT_EQ(engine->GetInfo()->blocks_used, 3);
+  EXPECT_EQ(generation.tokens.size(), 10u);
+  EXPECT_EQ(resting->Info()->num_cached, 0);
+  const auto second = llmrt::testing::ReadAll(*engine, *resting->Submit(Tokens(4)).value());
+  const auto undisturbed = llmrt::testing::OpenEngine(source)->CreateSession({}).value();
+  ASSERT_TRUE(undisturbed->AppendTokens(std::vector<int32_t>(20, 5)).ok());
+  auto stream = undisturbed->Submit(Tokens(8)).value();
+  std::vector<int32_t> expected(8);
+  for (int64_t read = 0; read < 8;) {
+    ASSERT_TRUE(stream->Wait(-1).ok());
+    read +=
+        stream->Read({.tokens = expected.data() + read, .tokens_capacity = 8 - read})->num_tokens;
+  }
+  std::vector<int32_t> tokens = first.tokens;
+  tokens.insert(tokens.end(), second.tokens.begin(), second.tokens.end());
+  EXPECT_EQ(tokens, expected);
+}
+
+TEST(RequestsBudgetTest, AForkAndItsParentGoOnAsIfTheyWereAlone) {
+  const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource());
+  const auto parent = engine->CreateSession({}).value();
+  ASSERT_TRUE(parent->AppendTokens(std::vector<int32_t>(20, 5)).ok());
+  llmrt::testing::ReadAll(*engine, *parent->Submit(Tokens(4)).value());
+  const auto child = parent->Fork(-1).value();
+  const auto shorter = parent->Fork(7).value();
+  EXPECT_EQ(child->Info()->num_tokens, 24);
+  EXPECT_EQ(child->Info()->num_cached, 23);
+  EXPECT_EQ(shorter->Info()->num_cached, 7);
+  EXPECT_EQ(engine->GetInfo()->blocks_cached, 2);  // shared by all three
+  const auto of_parent = llmrt::testing::ReadAll(*engine, *parent->Submit(Tokens(6)).value());
+  const auto of_child = llmrt::testing::ReadAll(*engine, *child->Submit(Tokens(6)).value());
+  EXPECT_EQ(of_child.tokens, of_parent.tokens);
+  EXPECT_EQ(parent->Fork(31).status().code(), absl::StatusCode::kOutOfRange);
+}
+
+TEST(RequestsBudgetTest, ARewoundSessionAnswersAsBefore) {
+  const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource());
+  const auto session = engine->CreateSession({}).value();
+  ASSERT_TRUE(session->AppendTokens(std::vector<int32_t>(20, 5)).ok());
+  const auto first = llmrt::testing::ReadAll(*engine, *session->Submit(Tokens(9)).value());
+  ASSERT_TRUE(session->Rewind(20).ok());
+  EXPECT_EQ(session->Info()->num_tokens, 20);
+  EXPECT_EQ(llmrt::testing::ReadAll(*engine, *session->Submit(Tokens(9)).value()).tokens,
+            first.tokens);
+  ASSERT_TRUE(session->AppendTokens({{1, 2, 3}}).ok());
+  ASSERT_TRUE(session->Rewind(30).ok());
+  EXPECT_EQ(session->Info()->num_pending, 1);
+  EXPECT_EQ(session->Rewind(31).code(), absl::StatusCode::kOutOfRange);
 }
 
 }  // namespace

@@ -184,9 +184,9 @@ TEST(EngineTest, InfoCountsWhatWasDone) {
   const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource());
   llmrt::testing::Generate(engine, {1, 2, 3, 4}, Tokens(6));
   const EngineInfo info = engine->GetInfo().value();
-  EXPECT_EQ(info.tokens_prefilled, 4);
-  EXPECT_EQ(info.tokens_generated, 6);
-  EXPECT_EQ(info.steps, 6);
+  EXPECT_EQ(info.totals.prefilled, 4);
+  EXPECT_EQ(info.totals.generated, 6);
+  EXPECT_EQ(info.totals.steps, 6);
   EXPECT_EQ(info.num_sessions, 0);
   EXPECT_EQ(info.blocks_used, 0);
   EXPECT_EQ(info.memory_used_bytes, engine->GetPlan()->total_bytes);

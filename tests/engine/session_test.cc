@@ -75,7 +75,7 @@ TEST(SessionTest, DestroyingASessionGivesItsBlocksBack) {
     StreamOptions options;
     options.max_tokens = 0;
     llmrt::testing::ReadAll(*engine, *session->Submit(options).value());
-    EXPECT_EQ(engine->GetInfo()->blocks_used, 3);
+    EXPECT_EQ(engine->GetInfo()->blocks_cached, 3);
     EXPECT_EQ(session->Info()->num_cached, 40);
   }
   EXPECT_EQ(engine->GetInfo()->blocks_used, 0);

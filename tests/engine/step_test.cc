@@ -17,38 +17,60 @@ class StepTest : public ::testing::Test {
     step_ = std::make_unique<Step>(*resources_);
   }
 
-  ActiveStream Add(const std::vector<int32_t>& prompt, StreamOptions options) {
-    auto session = std::make_shared<SessionState>(640, 16);
-    session->tokens = prompt;
-    session->in_flight = true;
-    const PromptShape shape{.first_new = 0, .length = static_cast<int64_t>(prompt.size())};
-    return {StreamState::Create(std::move(options), shape, ready_, false).value(), session};
+  // A stream in line, over `session` or a new one.
+  ActiveStream& Add(const std::vector<int32_t>& prompt, StreamOptions options,
+                    std::shared_ptr<SessionState> session = nullptr) {
+    if (session == nullptr) session = std::make_shared<SessionState>(640);
+    session->tokens.reserve(640);
+    session->tokens.insert(session->tokens.end(), prompt.begin(), prompt.end());
+    const PromptShape shape{.first_new = 0, .length = static_cast<int64_t>(session->tokens.size())};
+    options.ignore_eos = true;
+    active_.push_back(std::make_unique<ActiveStream>(
+        StreamState::Create(std::move(options), shape, ready_, false).value(), session));
+    resources_->scheduler->ReserveRoom(active_.size());
+    resources_->scheduler->Enqueue(*active_.back());
+    return *active_.back();
   }
 
-  // Runs one step of `active` to its end.
-  bool RunOne(absl::Span<const ActiveStream> active) {
-    if (!step_->Plan(active).value()) return false;
+  void Retire(ActiveStream& active) { resources_->scheduler->Remove(active); }
+
+  bool Plan() { return step_->Plan(1000).value(); }
+  void Finish() {
     EXPECT_TRUE(step_->Run(int64_t{1} << 40, [] { return false; }).value());
     step_->Commit();
-    return true;
+    for (const auto& active : active_) {
+      if (active->stream->finished()) Retire(*active);
+    }
+  }
+  // Runs slices until the forward pass is at least `progress` done.
+  void RunTo(double progress) {
+    while (step_->Progress() < progress) {
+      ASSERT_FALSE(step_->Run(1, [] { return true; }).value());
+    }
   }
 
   LogRing log_{LogLevel::kInfo};
   const std::shared_ptr<ReadySignal> ready_ = std::make_shared<ReadySignal>();
   std::unique_ptr<Resources> resources_;
+  std::vector<std::unique_ptr<ActiveStream>> active_;
   std::unique_ptr<Step> step_;
 };
+
+StreamOptions Tokens(int64_t max_tokens) {
+  StreamOptions options;
+  options.max_tokens = max_tokens;
+  return options;
+}
 
 TEST_F(StepTest, APromptTakesAsManyStepsAsItsChunks) {
   EngineOptions options;
   options.step_tokens = 8;
   Load(options);
-  StreamOptions stream;
-  stream.max_tokens = 1;
-  const ActiveStream active = Add(std::vector<int32_t>(20, 7), stream);
+  const ActiveStream& active = Add(std::vector<int32_t>(20, 7), Tokens(1));
   for (const int64_t cached : {8, 16, 20}) {
-    ASSERT_TRUE(RunOne({&active, 1}));
-    EXPECT_EQ(active.session->cached, cached);
+    ASSERT_TRUE(Plan());
+    Finish();
+    EXPECT_EQ(active.session->sequence.num_tokens(), cached);
   }
   EXPECT_EQ(active.session->tokens.size(), 21u);
   EXPECT_EQ(active.stream->Info().finish_reason, FinishReason::kMaxTokens);
@@ -56,21 +78,23 @@ TEST_F(StepTest, APromptTakesAsManyStepsAsItsChunks) {
 
 TEST_F(StepTest, NothingChangesBeforeTheCommit) {
   Load({});
-  const ActiveStream active = Add({1, 5, 9}, {});
-  ASSERT_TRUE(step_->Plan({&active, 1}).value());
+  const ActiveStream& active = Add({1, 5, 9}, {});
+  ASSERT_TRUE(Plan());
   ASSERT_TRUE(step_->Run(int64_t{1} << 40, [] { return false; }).value());
-  EXPECT_EQ(active.session->cached, 0);
+  EXPECT_EQ(active.session->sequence.num_tokens(), 0);
   EXPECT_EQ(active.session->tokens.size(), 3u);
   step_->Abandon();
   EXPECT_FALSE(step_->in_flight());
-  ASSERT_TRUE(RunOne({&active, 1}));
+  EXPECT_EQ(resources_->paged->pool().num_free(), resources_->paged->pool().num_blocks());
+  ASSERT_TRUE(Plan());
+  Finish();
   EXPECT_EQ(active.session->tokens.size(), 4u);
 }
 
 TEST_F(StepTest, AStepStopsBetweenSlicesAndGoesOn) {
   Load({});
-  const ActiveStream active = Add({1, 5, 9}, {});
-  ASSERT_TRUE(step_->Plan({&active, 1}).value());
+  const ActiveStream& active = Add({1, 5, 9}, {});
+  ASSERT_TRUE(Plan());
   int slices = 0;
   while (!step_->Run(1, [] { return true; }).value()) ++slices;
   EXPECT_GT(slices, 20);
@@ -78,57 +102,142 @@ TEST_F(StepTest, AStepStopsBetweenSlicesAndGoesOn) {
   EXPECT_EQ(active.stream->generated(), 1);
 }
 
-TEST_F(StepTest, ACancelledStreamKeepsItsSessionAtTheLastCommittedToken) {
+TEST_F(StepTest, AStreamCancelledAfterItsRowsWereRunEndsAtTheCommit) {
   Load({});
-  const ActiveStream active = Add({1, 5, 9}, {});
-  ASSERT_TRUE(RunOne({&active, 1}));
-  ASSERT_TRUE(step_->Plan({&active, 1}).value());
-  active.stream->Cancel();
-  EXPECT_TRUE(step_->Unwanted());
+  const ActiveStream& active = Add({1, 5, 9}, {});
+  ASSERT_TRUE(Plan());
   ASSERT_TRUE(step_->Run(int64_t{1} << 40, [] { return false; }).value());
+  active.stream->Cancel();
   step_->Commit();
-  EXPECT_EQ(active.session->tokens.size(), 4u);
+  EXPECT_EQ(active.session->tokens.size(), 3u);
   EXPECT_EQ(active.stream->Info().finish_reason, FinishReason::kCancelled);
 }
 
-TEST_F(StepTest, AStreamWithoutBlocksFailsAndItsNeighbourGoesOn) {
+TEST_F(StepTest, CancelledStreamsLeaveTheStepAndTheirNeighboursKeepTheirTokens) {
+  Load({});
+  std::vector<std::vector<int32_t>> expected;
+  // Who leaves: nobody, then the first, the middle one, the last, the first and the last.
+  for (const std::vector<size_t>& leaving :
+       {std::vector<size_t>{}, {0}, {1}, {2}, std::vector<size_t>{0, 2}}) {
+    for (const double progress : {0.0, 0.5, 1.0}) {
+      const ActiveStream* streams[] = {&Add(std::vector<int32_t>(21, 7), Tokens(1)),
+                                       &Add({1, 2, 3}, Tokens(1)),
+                                       &Add(std::vector<int32_t>(18, 9), Tokens(1))};
+      ASSERT_TRUE(Plan());
+      if (progress == 1.0) {
+        ASSERT_TRUE(step_->Run(int64_t{1} << 40, [] { return false; }).value());
+      } else {
+        RunTo(progress);
+      }
+      for (const size_t i : leaving) streams[i]->stream->Cancel();
+      EXPECT_EQ(step_->HasCancelled(), !leaving.empty());
+      step_->DropCancelled();
+      for (const size_t i : leaving) {
+        EXPECT_EQ(streams[i]->stream->Info().finish_reason, FinishReason::kCancelled);
+        EXPECT_TRUE(streams[i]->session->sequence.blocks().empty());
+      }
+      Finish();
+      if (leaving.empty()) {
+        expected.clear();
+        for (const ActiveStream* stream : streams) expected.push_back(stream->session->tokens);
+      }
+      for (size_t i = 0; i < 3; ++i) {
+        if (!streams[i]->stream->cancelled()) {
+          EXPECT_EQ(streams[i]->session->tokens, expected[i]);
+        }
+        resources_->paged->Clear(streams[i]->session->sequence);
+      }
+      active_.clear();
+      EXPECT_EQ(resources_->paged->pool().num_free(), resources_->paged->pool().num_blocks());
+    }
+  }
+}
+
+TEST_F(StepTest, AStepThatEverybodyLeftIsOver) {
+  Load({});
+  const ActiveStream& active = Add({1, 5, 9}, {});
+  ASSERT_TRUE(Plan());
+  RunTo(0.5);
+  active.stream->Cancel();
+  step_->DropCancelled();
+  EXPECT_FALSE(step_->in_flight());
+}
+
+TEST_F(StepTest, APromptThatGivesRowsUpComputesThemLaterWithTheSameTokens) {
+  Load({});
+  const ActiveStream& whole = Add(std::vector<int32_t>(40, 7), Tokens(3));
+  while (!whole.stream->finished()) {
+    ASSERT_TRUE(Plan());
+    Finish();
+  }
+  const ActiveStream& trimmed = Add(std::vector<int32_t>(40, 7), Tokens(3));
+  ASSERT_TRUE(Plan());
+  EXPECT_EQ(step_->prompt_rows(), 40);
+  RunTo(0.5);
+  step_->TrimPrompts(16);
+  Finish();
+  EXPECT_EQ(trimmed.session->sequence.num_tokens(), 16);
+  EXPECT_EQ(trimmed.session->sequence.blocks().size(), 1u);
+  while (!trimmed.stream->finished()) {
+    ASSERT_TRUE(Plan());
+    Finish();
+  }
+  EXPECT_EQ(trimmed.session->tokens, whole.session->tokens);
+}
+
+TEST_F(StepTest, AForkWritesIntoACopyOfTheBlockItShares) {
+  Load({});
+  const ActiveStream& parent = Add(std::vector<int32_t>(20, 7), Tokens(2));
+  while (!parent.stream->finished()) {
+    ASSERT_TRUE(Plan());
+    Finish();
+  }
+  auto child = std::make_shared<SessionState>(640);
+  child->tokens.assign(parent.session->tokens.begin(), parent.session->tokens.begin() + 18);
+  resources_->paged->Fork(parent.session->sequence, 18, child->sequence);
+  EXPECT_EQ(child->sequence.blocks()[1], parent.session->sequence.blocks()[1]);
+  const ActiveStream& forked = Add({7, 7, parent.session->tokens[20]}, Tokens(1), child);
+  while (!forked.stream->finished()) {
+    ASSERT_TRUE(Plan());
+    Finish();
+  }
+  EXPECT_NE(child->sequence.blocks()[1], parent.session->sequence.blocks()[1]);
+  EXPECT_EQ(child->tokens, parent.session->tokens);
+}
+
+TEST_F(StepTest, TheYoungestIsPreemptedAndComesBackWithTheSameTokens) {
   EngineOptions options;
-  options.context_length = 32;  // two blocks in all
+  options.context_length = 64;  // four blocks in all
   Load(options);
-  const ActiveStream streams[] = {Add(std::vector<int32_t>(20, 3), {}), Add({1, 2}, {})};
-  ASSERT_TRUE(step_->Plan(streams).value());
-  EXPECT_TRUE(step_->in_flight());
-  // The decode-sized work goes by order: the long prompt took both blocks, the short one found
-  // none.
-  EXPECT_EQ(streams[1].stream->Info().finish_reason, FinishReason::kError);
-  EXPECT_EQ(streams[1].stream->Info().status.code(), absl::StatusCode::kResourceExhausted);
-  ASSERT_TRUE(step_->Run(int64_t{1} << 40, [] { return false; }).value());
-  step_->Commit();
-  EXPECT_EQ(streams[0].stream->generated(), 1);
+  std::vector<std::vector<int32_t>> alone;
+  for (const int32_t token : {3, 4}) {
+    ActiveStream& one = Add(std::vector<int32_t>(14, token), Tokens(30));
+    while (!one.stream->finished()) {
+      ASSERT_TRUE(Plan());
+      Finish();
+    }
+    alone.push_back(one.session->tokens);
+    resources_->paged->Clear(one.session->sequence);
+  }
+  ActiveStream* together[] = {&Add(std::vector<int32_t>(14, 3), Tokens(30)),
+                              &Add(std::vector<int32_t>(14, 4), Tokens(30))};
+  while (!together[1]->stream->finished()) {
+    ASSERT_TRUE(Plan());
+    Finish();
+  }
+  EXPECT_EQ(together[0]->preemptions, 0);
+  EXPECT_GT(together[1]->preemptions, 0);
+  EXPECT_GT(together[1]->tokens_recomputed, 0);
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(together[i]->session->tokens, alone[i]);
 }
 
 TEST_F(StepTest, FailEndsEveryStreamOfTheStep) {
   Load({});
-  const ActiveStream active = Add({1}, {});
-  ASSERT_TRUE(step_->Plan({&active, 1}).value());
+  const ActiveStream& active = Add({1}, {});
+  ASSERT_TRUE(Plan());
   step_->Fail(absl::InternalError("device"));
   EXPECT_EQ(active.stream->Info().finish_reason, FinishReason::kError);
   EXPECT_FALSE(step_->in_flight());
-}
-
-TEST_F(StepTest, AFullQueuePausesItsStreamAlone) {
-  Load({});
-  StreamOptions small;
-  small.queue_tokens = 1;
-  small.ignore_eos = true;
-  StreamOptions large;
-  large.ignore_eos = true;
-  const ActiveStream streams[] = {Add({1, 2}, small), Add({1, 3}, large)};
-  ASSERT_TRUE(RunOne(streams));
-  ASSERT_TRUE(RunOne(streams));
-  EXPECT_EQ(streams[0].stream->Info().phase, Phase::kPaused);
-  EXPECT_EQ(streams[0].stream->generated(), 1);
-  EXPECT_EQ(streams[1].stream->generated(), 2);
 }
 
 TEST_F(StepTest, PromptLogprobsCoverThePromptWhateverTheChunk) {
@@ -137,17 +246,20 @@ TEST_F(StepTest, PromptLogprobsCoverThePromptWhateverTheChunk) {
     EngineOptions options;
     options.step_tokens = step_tokens;
     Load(options);
-    StreamOptions stream;
+    StreamOptions stream = Tokens(0);
     stream.prompt_logprobs = true;
-    stream.max_tokens = 0;
-    const ActiveStream active = Add({1, 17, 33, 4, 250, 99, 18}, stream);
-    while (active.stream->Info().phase != Phase::kFinished) ASSERT_TRUE(RunOne({&active, 1}));
+    const ActiveStream& active = Add({1, 17, 33, 4, 250, 99, 18}, stream);
+    while (!active.stream->finished()) {
+      ASSERT_TRUE(Plan());
+      Finish();
+    }
     std::vector<float> logprobs(8);
     ASSERT_EQ(active.stream->PromptLogprobs(0, absl::MakeSpan(logprobs)).value(), 7);
     EXPECT_EQ(logprobs[0], 0.0f);
     for (int i = 1; i < 7; ++i) EXPECT_LT(logprobs[static_cast<size_t>(i)], 0.0f);
     if (expected.empty()) expected = logprobs;
     EXPECT_EQ(logprobs, expected);
+    active_.clear();
   }
 }
 

@@ -219,7 +219,8 @@ TEST(StreamStateTest, PromptLogprobsBeginWithZeroForTheFirstToken) {
   StreamOptions options;
   options.prompt_logprobs = true;
   const auto stream = Make(options);
-  stream->PushPromptLogprob(-1);
+  stream->SetPromptLogprob(1, -1);
+  stream->SetPromptLogprob(1, -2);  // told once more: the first counts
   float out[8];
   EXPECT_EQ(stream->PromptLogprobs(0, absl::MakeSpan(out)).value(), 2);
   EXPECT_EQ(out[0], 0.0f);
