@@ -362,6 +362,13 @@ absl::StatusOr<int64_t> EngineCore::Wait(absl::Span<uint64_t> tags, int64_t time
   }
 }
 
+absl::StatusOr<backend::KvShape> EngineCore::GetKvShape() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  absl::Status status = CheckReady();
+  if (!status.ok()) return status;
+  return resources_->plan.kv_shape;
+}
+
 absl::Status EngineCore::ReadKvBlock(const SessionState& session, int64_t logical_block,
                                      absl::Span<uint8_t> out) {
   std::lock_guard<std::mutex> lock(mu_);

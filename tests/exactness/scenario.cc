@@ -1,0 +1,236 @@
+#include "tests/exactness/scenario.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "tests/engine/test_engine.h"
+
+namespace llmrt::testing {
+namespace {
+
+using engine::Session;
+using engine::Stream;
+
+int64_t Between(std::mt19937_64& rng, int64_t low, int64_t high) {
+  return std::uniform_int_distribution<int64_t>(low, high)(rng);
+}
+
+template <typename T>
+T OneOf(std::mt19937_64& rng, std::initializer_list<T> values) {
+  return values.begin()[Between(rng, 0, static_cast<int64_t>(values.size()) - 1)];
+}
+
+engine::EngineOptions RandomOptions(backend::CpuTier tier, std::mt19937_64& rng) {
+  engine::EngineOptions options;
+  options.tier = tier;
+  options.threads = static_cast<int32_t>(Between(rng, 1, 2));
+  options.pumped = Between(rng, 0, 3) > 0;
+  options.block_size = OneOf(rng, {16, 32});
+  options.step_tokens = OneOf(rng, {1, 5, 16, 17, 64, 300, 512});
+  options.tpot_target_us = OneOf<int64_t>(rng, {0, 200, 100000});
+  // Blocks for so many whole conversations: with few, those side by side take them from each other.
+  options.context_length = OneOf<int64_t>(rng, {128, 160, 224});
+  options.sessions = static_cast<int32_t>(OneOf(rng, {1, 1, 2, 4, 16, 64}));
+  return options;
+}
+
+// One conversation on its way, or one that only disturbs and is cancelled.
+struct Actor {
+  const Conversation* script = nullptr;
+  size_t turn = 0;
+  bool disturbs = false;
+  bool lags = false;
+  std::shared_ptr<Session> session;
+  std::shared_ptr<Stream> stream;
+  Answer got;
+  engine::FinishReason reason = engine::FinishReason::kNone;
+
+  bool over() const { return stream == nullptr && turn == script->turns.size(); }
+};
+
+class Scenario {
+ public:
+  Scenario(std::shared_ptr<engine::Engine> engine, bool pumped, std::mt19937_64& rng)
+      : engine_(std::move(engine)), pumped_(pumped), rng_(rng) {}
+
+  void Add(const Conversation& conversation) {
+    Actor& actor = actors_.emplace_back();
+    actor.script = &conversation;
+    actor.disturbs = Between(rng_, 0, 5) == 0;
+    actor.lags = Between(rng_, 0, 5) == 0;
+    actor.session = engine_->CreateSession({}).value();
+    ++counts_.conversations;
+  }
+
+  ScenarioCounts Run() {
+    // Whoever is idle begins its next turn with a chance that differs from scenario to scenario.
+    const int64_t eagerness = Between(rng_, 1, 10);
+    while (!std::all_of(actors_.begin(), actors_.end(), [](const Actor& a) { return a.over(); })) {
+      // Forks add actors behind those that are there.
+      for (size_t i = 0; i < actors_.size(); ++i) {
+        if (actors_[i].stream != nullptr) {
+          Read(actors_[i]);
+        } else if (!actors_[i].over() && Between(rng_, 1, 10) <= eagerness) {
+          Begin(i);
+        }
+      }
+      Work();
+      const engine::EngineInfo info = engine_->GetInfo().value();
+      counts_.largest_batch = std::max(counts_.largest_batch, info.streams_running);
+      if (::testing::Test::HasFailure()) return counts_;
+    }
+    const engine::EngineInfo info = engine_->GetInfo().value();
+    counts_.preemptions = info.preemptions;
+    counts_.tokens_recomputed = info.tokens_recomputed;
+    EXPECT_EQ(info.blocks_used, 0);
+    actors_.clear();
+    parked_.clear();
+    const engine::EngineInfo empty = engine_->GetInfo().value();
+    EXPECT_EQ(empty.blocks_free, empty.blocks_total);
+    EXPECT_EQ(empty.tokens_stored, 0);
+    return counts_;
+  }
+
+ private:
+  // By index: a fork may move the actors.
+  void Begin(size_t index) {
+    const Turn& turn = actors_[index].script->turns[actors_[index].turn];
+    if (turn.kind == Turn::Kind::kRewind) {
+      EXPECT_TRUE(actors_[index].session->Rewind(turn.kept).ok());
+      ++counts_.rewinds;
+    } else if (turn.kind == Turn::Kind::kFork) {
+      Fork(index, turn);
+    }
+    Actor& actor = actors_[index];
+    EXPECT_TRUE(actor.session->AppendTokens(turn.append).ok());
+    engine::StreamOptions options = turn.options;
+    if (actor.lags) options.queue_tokens = 2;
+    actor.stream = actor.session->Submit(options).value();
+    actor.got = {};
+    actor.reason = engine::FinishReason::kNone;
+    ++counts_.turns;
+    const engine::StreamInfo info = actor.stream->Info();
+    if (info.cached_tokens + 1 < turn.kept) ++counts_.evicted_turns;
+  }
+
+  // The child goes on; the parent rests, or says the same beside it.
+  void Fork(size_t index, const Turn& turn) {
+    ++counts_.forks;
+    const std::shared_ptr<Session> parent = actors_[index].session;
+    actors_[index].session = parent->Fork(turn.kept).value();
+    if (Between(rng_, 0, 1) == 0) {
+      parked_.push_back(parent);
+      return;
+    }
+    EXPECT_TRUE(parent->Rewind(turn.kept).ok());
+    Actor twin = actors_[index];
+    twin.session = parent->Fork(-1).value();
+    parked_.push_back(parent);
+    twin.disturbs = Between(rng_, 0, 3) == 0;
+    twin.got = {};
+    EXPECT_TRUE(twin.session->AppendTokens(turn.append).ok());
+    twin.stream = twin.session->Submit(turn.options).value();
+    actors_.push_back(std::move(twin));
+  }
+
+  void Work() {
+    if (pumped_) {
+      EXPECT_TRUE(engine_->Step(OneOf<int64_t>(rng_, {0, 0, 50, 400, 3000})).ok());
+      return;
+    }
+    for (Actor& actor : actors_) {
+      if (actor.stream == nullptr) continue;
+      const absl::Status waited = actor.stream->Wait(1);
+      (void)waited;  // ready or not: others may be
+      return;
+    }
+  }
+
+  void Read(Actor& actor) {
+    if (actor.lags && Between(rng_, 0, 3) > 0) return;
+    if (actor.disturbs && Between(rng_, 0, 3) == 0) actor.stream->Cancel();
+    int32_t tokens[8];
+    float logprobs[8];
+    char text[512];
+    const auto result =
+        actor.stream->Read({tokens, logprobs, Between(rng_, 1, 8), text, sizeof text});
+    ASSERT_TRUE(result.ok()) << result.status();
+    actor.got.tokens.insert(actor.got.tokens.end(), tokens, tokens + result->num_tokens);
+    actor.got.logprobs.insert(actor.got.logprobs.end(), logprobs, logprobs + result->num_tokens);
+    actor.reason = result->finish_reason;
+    if (actor.reason != engine::FinishReason::kNone) Finish(actor);
+  }
+
+  void Finish(Actor& actor) {
+    const Turn& turn = actor.script->turns[actor.turn];
+    const Answer& expected = actor.script->answers[actor.turn];
+    ++actor.turn;
+    if (actor.reason == engine::FinishReason::kCancelled) {
+      ++counts_.cancelled;
+      ASSERT_LE(actor.got.tokens.size(), expected.tokens.size());
+      ASSERT_TRUE(
+          std::equal(actor.got.tokens.begin(), actor.got.tokens.end(), expected.tokens.begin()));
+      actor.turn = actor.script->turns.size();  // it has said something else now
+      actor.stream.reset();
+      return;
+    }
+    if (turn.options.prompt_logprobs) {
+      actor.got.prompt_logprobs.resize(turn.append.size());
+      ASSERT_EQ(actor.stream->PromptLogprobs(turn.kept, absl::MakeSpan(actor.got.prompt_logprobs))
+                    .value(),
+                static_cast<int64_t>(turn.append.size()));
+    }
+    ASSERT_EQ(actor.got.tokens, expected.tokens);
+    ASSERT_EQ(actor.got.logprobs, expected.logprobs);
+    ASSERT_EQ(actor.got.prompt_logprobs, expected.prompt_logprobs);
+    actor.stream.reset();
+    if (actor.turn == actor.script->turns.size()) CompareKv(actor);
+  }
+
+  void CompareKv(const Actor& actor) {
+    const auto kv = TokenKv(*engine_, *actor.session);
+    ASSERT_LE(kv.size(), actor.script->kv.size());
+    for (size_t i = 0; i < kv.size(); ++i) {
+      ASSERT_EQ(kv[i], actor.script->kv[i]) << "KV of token " << i;
+    }
+  }
+
+  const std::shared_ptr<engine::Engine> engine_;
+  const bool pumped_;
+  std::mt19937_64& rng_;
+  std::vector<Actor> actors_;
+  std::vector<std::shared_ptr<Session>> parked_;
+  ScenarioCounts counts_;
+};
+
+}  // namespace
+
+void ScenarioCounts::Add(const ScenarioCounts& other) {
+  conversations += other.conversations;
+  turns += other.turns;
+  forks += other.forks;
+  rewinds += other.rewinds;
+  cancelled += other.cancelled;
+  preemptions += other.preemptions;
+  tokens_recomputed += other.tokens_recomputed;
+  evicted_turns += other.evicted_turns;
+  largest_batch = std::max(largest_batch, other.largest_batch);
+}
+
+ScenarioCounts RunScenario(const std::shared_ptr<engine::ModelSource>& source,
+                           backend::CpuTier tier, absl::Span<const Conversation> conversations,
+                           std::mt19937_64& rng) {
+  const engine::EngineOptions options = RandomOptions(tier, rng);
+  Scenario scenario(OpenEngine(source, options), options.pumped, rng);
+  const int64_t count = Between(rng, 0, 11) == 0 ? Between(rng, 48, 64) : Between(rng, 2, 10);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t last = static_cast<int64_t>(conversations.size()) - 1;
+    scenario.Add(conversations[static_cast<size_t>(Between(rng, 0, last))]);
+  }
+  return scenario.Run();
+}
+
+}  // namespace llmrt::testing

@@ -1,0 +1,37 @@
+// Conversations side by side in one engine that does everything to them that it may: any batch,
+// chunk, block size and arrival, forks that run beside their parents, rewinds, blocks that are too
+// few (preemption, eviction, recompute), readers that lag, neighbours that are cancelled. Each must
+// answer what it answers alone, and leave the same KV.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "engine/engine.h"
+#include "tests/exactness/conversation.h"
+
+namespace llmrt::testing {
+
+struct ScenarioCounts {
+  int64_t conversations = 0;
+  int64_t turns = 0;
+  int64_t forks = 0;
+  int64_t rewinds = 0;
+  int64_t cancelled = 0;
+  int64_t preemptions = 0;
+  int64_t tokens_recomputed = 0;
+  int64_t evicted_turns = 0;  // turns that found less KV than their session had
+  int64_t largest_batch = 0;  // streams that ran at a time
+
+  void Add(const ScenarioCounts& other);
+};
+
+// Runs one scenario; a difference is a gtest failure.
+ScenarioCounts RunScenario(const std::shared_ptr<engine::ModelSource>& source,
+                           backend::CpuTier tier, absl::Span<const Conversation> conversations,
+                           std::mt19937_64& rng);
+
+}  // namespace llmrt::testing
