@@ -113,6 +113,8 @@ Growth PagedCache::Reserve(Sequence& sequence, int64_t count) {
     // by eviction.
     const BlockRef mine = pool_.Seize(sequence.blocks_.back());
     sequence.generations_.back() = mine.generation;
+    // What they had behind this sequence's own tokens is gone with them.
+    pool_.SetFilled(mine.block, static_cast<int32_t>(sequence.num_tokens_ % block_size_));
   } else if (wanted - held + (shared ? 1 : 0) > available) {
     return growth;
   } else if (shared) {
