@@ -145,7 +145,7 @@ void Attention(benchmark::State& state, KvType type, CpuTier tier) {
                                      .scale = 0.125f,
                                      .cache = cache.get(),
                                      .out = out.data()},
-                                    {0, rows}));
+                                    {0, int64_t{rows} * kQueryHeads}));
   }
   if (!status.ok()) state.SkipWithError("an op failed");
   state.SetBytesProcessed(state.iterations() * num_blocks * shape.BlockBytes());

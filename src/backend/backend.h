@@ -2,9 +2,10 @@
 // packs weights into the order its kernels like, and runs the ops of a step. The CPU and CUDA
 // backends and the plain reference implement it; nothing above knows which one it talks to.
 //
-// Every op takes a range of units (token rows, or output features of a matrix product) so that a
-// step can be left and resumed between any two ranges. How an op is cut into ranges never changes a
-// bit. One caller at a time runs ops; a backend spreads a range over its own threads.
+// Every op takes a range of units (token rows, heads of rows, or output features of a matrix
+// product) so that a step can be left and resumed between any two ranges. How an op is cut into
+// ranges never changes a bit. One caller at a time runs ops; a backend spreads a range over its own
+// threads.
 #pragma once
 
 #include <cstdint>
@@ -115,7 +116,9 @@ struct RopeStoreParams {
   int32_t layer = 0;
 };
 
-// Causal attention of each row over the cached keys 0..position of its sequence. Units: rows.
+// Causal attention of each row over the cached keys 0..position of its sequence. Units: query heads
+// of rows, row * num_q_heads + head: one row over a long context may be too much for a slice. Heads
+// that share a KV head are cheaper in one range.
 struct AttentionParams {
   const Batch* batch = nullptr;
   const float* q = nullptr;  // [num_rows, num_q_heads * head_dim]
@@ -199,7 +202,7 @@ class Backend {
   virtual absl::Status Prepare(const PrepareParams& params, Range rows) = 0;
   virtual absl::Status MatMul(const MatMulParams& params, Range features) = 0;
   virtual absl::Status RopeStore(const RopeStoreParams& params, Range rows) = 0;
-  virtual absl::Status Attention(const AttentionParams& params, Range rows) = 0;
+  virtual absl::Status Attention(const AttentionParams& params, Range heads) = 0;
   virtual absl::Status SwiGlu(const SwiGluParams& params, Range rows) = 0;
   // Waits for what was launched; after it buffers hold the step's results.
   virtual absl::Status EndStep() = 0;

@@ -251,24 +251,32 @@ absl::Status CpuBackend::RopeStore(const backend::RopeStoreParams& params, Range
   });
 }
 
-absl::Status CpuBackend::Attention(const backend::AttentionParams& params, Range rows) {
-  if (absl::Status status = ops::CheckAttention(params, rows); !status.ok()) return status;
+absl::Status CpuBackend::Attention(const backend::AttentionParams& params, Range heads) {
+  if (absl::Status status = ops::CheckAttention(params, heads); !status.ok()) return status;
+  if (heads.size() == 0) return absl::OkStatus();
   ScopedFpMode fp_mode;
   const auto& cache = static_cast<const ops::HostKvCache&>(*params.cache);
   const backend::KvShape& shape = cache.shape();
   const auto kernel = kernels_.attention[static_cast<int>(shape.type)];
   const int64_t group = params.num_q_heads / shape.num_kv_heads;
-  const int64_t passes = (group + kGroupMax - 1) / kGroupMax;
-  // A task is one row, one KV head, and up to kGroupMax of the query heads that read it.
-  const int64_t tasks_per_row = shape.num_kv_heads * passes;
-  return pool_->Run(rows.size() * tasks_per_row, [&](int64_t task, int32_t worker) {
-    const int64_t row = rows.begin + task / tasks_per_row;
-    const int32_t kv_head = static_cast<int32_t>(task % tasks_per_row / passes);
-    const int64_t first = task % passes * kGroupMax;  // of the group
-    const int64_t offset = (row * params.num_q_heads + kv_head * group + first) * shape.head_dim;
-    kernel({.q = params.q + offset,
-            .out = params.out + offset,
-            .group = std::min(kGroupMax, group - first),
+  // A task is some of the query heads that read one KV head of one row: kGroupMax at most, and
+  // fewer where a range is too short to give every thread a task otherwise.
+  const int64_t each =
+      std::clamp<int64_t>(heads.size() / pool_->threads(), 1, std::min(group, kGroupMax));
+  const int64_t tasks_per_group = (group + each - 1) / each;
+  const int64_t first_group = heads.begin / group;
+  const int64_t num_groups = (heads.end + group - 1) / group - first_group;
+  return pool_->Run(num_groups * tasks_per_group, [&](int64_t task, int32_t worker) {
+    const int64_t group_begin = (first_group + task / tasks_per_group) * group;
+    const int64_t part_begin = group_begin + task % tasks_per_group * each;
+    const int64_t begin = std::max(heads.begin, part_begin);
+    const int64_t end = std::min({heads.end, group_begin + group, part_begin + each});
+    if (begin >= end) return;  // the range begins or ends inside the group
+    const int64_t row = begin / params.num_q_heads;
+    const auto kv_head = static_cast<int32_t>(begin % params.num_q_heads / group);
+    kernel({.q = params.q + begin * shape.head_dim,
+            .out = params.out + begin * shape.head_dim,
+            .group = end - begin,
             .head_dim = shape.head_dim,
             .scale = params.scale,
             .num_keys = ops::NumKeys(*params.batch, row),

@@ -59,7 +59,7 @@ class CpuBackend final : public backend::Backend {
   absl::Status Prepare(const backend::PrepareParams& params, backend::Range rows) override;
   absl::Status MatMul(const backend::MatMulParams& params, backend::Range features) override;
   absl::Status RopeStore(const backend::RopeStoreParams& params, backend::Range rows) override;
-  absl::Status Attention(const backend::AttentionParams& params, backend::Range rows) override;
+  absl::Status Attention(const backend::AttentionParams& params, backend::Range heads) override;
   absl::Status SwiGlu(const backend::SwiGluParams& params, backend::Range rows) override;
   absl::Status EndStep() override;
 

@@ -1,6 +1,7 @@
 #include "model/forward_pass.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <utility>
 
@@ -14,11 +15,6 @@ namespace {
 using backend::ActivationFormat;
 using backend::Matrix;
 using backend::Range;
-
-// Output features of a matrix product are cut on this boundary: a multiple of every backend's panel
-// (the CPU packs 8 features side by side, portable kernels take 16), so that no panel is worked
-// twice.
-constexpr int64_t kFeatureStep = 16;
 
 // Rope tables are built and uploaded in pieces of this many positions.
 constexpr int64_t kRopePiece = 1024;
@@ -60,7 +56,12 @@ int64_t ForwardPass::WorkspaceBytes(const LlamaConfig& config, const formats::Mo
 ForwardPass::ForwardPass(const LlamaConfig& config, const LlamaWeights& weights,
                          backend::Backend& backend, backend::KvCache& cache,
                          const StepLimits& limits)
-    : config_(config), weights_(weights), backend_(backend), cache_(cache), limits_(limits) {}
+    : config_(config),
+      weights_(weights),
+      backend_(backend),
+      cache_(cache),
+      limits_(limits),
+      sizer_(2 * static_cast<int>(Op::kDone), backend.num_threads()) {}
 
 absl::StatusOr<std::unique_ptr<ForwardPass>> ForwardPass::Create(const LlamaConfig& config,
                                                                  const LlamaWeights& weights,
@@ -138,7 +139,7 @@ absl::Status ForwardPass::Begin(const backend::Batch& batch, absl::Span<const in
   if (status.ok()) status = backend_.BeginStep(batch);
   if (!status.ok()) return status;
   TakeBatch(batch, logit_rows);
-  cursor_ = {0, Op::kEmbed, 0};
+  cursor_ = {.layer = 0, .op = Op::kEmbed};
   return absl::OkStatus();
 }
 
@@ -146,50 +147,49 @@ void ForwardPass::TakeBatch(const backend::Batch& batch, absl::Span<const int32_
   batch_ = &batch;
   logit_rows_ = logit_rows;
   num_rows_ = batch.num_rows();
-  longest_ = 1 + *std::max_element(batch.positions.begin(), batch.positions.end());
 }
 
 absl::StatusOr<bool> ForwardPass::Advance(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
   const numerics::ScopedFpMode fp_mode;
   while (cursor_.op != Op::kDone) {
-    const int64_t units = Units(cursor_.op);
-    int64_t count = std::max<int64_t>(1, slice_cost / std::max<int64_t>(1, UnitCost(cursor_.op)));
-    if (MatrixOf(cursor_.op) != nullptr) {
-      count = std::max(kFeatureStep, count / kFeatureStep * kFeatureStep);
-    }
-    const Range range{cursor_.unit, std::min(units, cursor_.unit + count)};
-    absl::Status status = RunSlice(range);
-    if (!status.ok()) {
-      Abandon();
-      return status;
-    }
-    cursor_.unit = range.end;
-    if (cursor_.unit == units) NextOp();
-    if (cursor_.op == Op::kDone) {
-      status = backend_.EndStep();
-      if (!status.ok()) return status;
-      return true;
-    }
+    const Slice slice = NextSlice(slice_cost);
+    absl::StatusOr<bool> done = RunSlice(slice.range);
+    if (!done.ok() || *done) return done;
     if (stop()) return false;
   }
   return true;
 }
 
-absl::Span<const float> ForwardPass::Logits(int64_t i) const {
-  return {logits_ + i * config_.vocab_size, static_cast<size_t>(config_.vocab_size)};
+absl::StatusOr<bool> ForwardPass::AdvanceTimed(int64_t slice_us, absl::FunctionRef<bool()> stop) {
+  const numerics::ScopedFpMode fp_mode;
+  while (cursor_.op != Op::kDone) {
+    const int kind = SliceKind();
+    const Slice slice = NextSlice(sizer_.CostFor(kind, slice_us * 1000));
+    const auto start = std::chrono::steady_clock::now();
+    absl::StatusOr<bool> done = RunSlice(slice.range);
+    const std::chrono::nanoseconds elapsed = std::chrono::steady_clock::now() - start;
+    sizer_.Record(kind, slice.cost, elapsed.count());
+    if (!done.ok() || *done) return done;
+    if (stop()) return false;
+  }
+  return true;
 }
 
-void ForwardPass::NextOp() {
-  cursor_.unit = 0;
-  if (cursor_.op != Op::kDown) {
-    cursor_.op = static_cast<Op>(static_cast<int>(cursor_.op) + 1);
-  } else if (cursor_.layer + 1 < config_.num_layers) {
-    ++cursor_.layer;
-    cursor_.op = Op::kAttentionNorm;
-  } else {
-    // A chunk in the middle of a prompt ends here: nobody asks for its logits.
-    cursor_.op = logit_rows_.empty() ? Op::kDone : Op::kFinalNorm;
+absl::StatusOr<bool> ForwardPass::RunSlice(Range range) {
+  absl::Status status = RunOp(range);
+  if (!status.ok()) {
+    Abandon();
+    return status;
   }
+  FinishSlice(range);
+  if (cursor_.op != Op::kDone) return false;
+  status = backend_.EndStep();
+  if (!status.ok()) return status;
+  return true;
+}
+
+absl::Span<const float> ForwardPass::Logits(int64_t i) const {
+  return {logits_ + i * config_.vocab_size, static_cast<size_t>(config_.vocab_size)};
 }
 
 const Matrix* ForwardPass::MatrixOf(Op op) const {
@@ -216,12 +216,6 @@ const Matrix* ForwardPass::MatrixOf(Op op) const {
   }
 }
 
-int64_t ForwardPass::Units(Op op) const {
-  if (const Matrix* matrix = MatrixOf(op)) return matrix->rows();
-  const bool final_rows = op == Op::kFinalNorm || op == Op::kFinalPrepare;
-  return final_rows ? static_cast<int64_t>(logit_rows_.size()) : num_rows_;
-}
-
 int64_t ForwardPass::PreparedCols(Op op) const {
   switch (op) {
     case Op::kOutputPrepare:
@@ -235,32 +229,7 @@ int64_t ForwardPass::PreparedCols(Op op) const {
   }
 }
 
-int64_t ForwardPass::MatMulUnitCost(const Matrix& matrix, int64_t rows) const {
-  // A feature costs its multiply-adds or, where few rows share it, the reading of its weights; a
-  // core does about two of the former in the time of one byte of the latter.
-  const backend::BlockGeometry geometry = backend::GeometryOf(matrix.type());
-  const int64_t row_bytes = matrix.cols() * geometry.bytes / geometry.values;
-  return std::max(rows * matrix.cols(), 2 * row_bytes);
-}
-
-int64_t ForwardPass::UnitCost(Op op) const {
-  if (const Matrix* matrix = MatrixOf(op)) {
-    const bool logits = op == Op::kLogits;
-    return MatMulUnitCost(*matrix, logits ? static_cast<int64_t>(logit_rows_.size()) : num_rows_);
-  }
-  switch (op) {
-    case Op::kAttention:
-      return 2 * longest_ * config_.q_dim();
-    case Op::kSwiGlu:
-      return int64_t{16} * config_.ffn_dim;  // an exponential is about 16 steps
-    case Op::kDownPrepare:
-      return int64_t{4} * config_.ffn_dim;
-    default:
-      return int64_t{4} * std::max<int64_t>(config_.dim, config_.q_dim());
-  }
-}
-
-absl::Status ForwardPass::RunSlice(Range range) {
+absl::Status ForwardPass::RunOp(Range range) {
   switch (cursor_.op) {
     case Op::kEmbed:
       return backend_.Embed({.batch = batch_, .table = weights_.embedding.get(), .out = residual_},
@@ -415,11 +384,12 @@ absl::Status ForwardPass::Prepare(const float* in, absl::Span<const Matrix* cons
 absl::Status ForwardPass::Multiply(float* out, bool accumulate, Range range) {
   const Matrix& matrix = *MatrixOf(cursor_.op);
   const ActivationFormat format = backend_.ClassFor(matrix.type()).activation;
-  const bool logits = cursor_.op == Op::kLogits;
+  const int64_t row_bytes = backend::ActivationRowBytes(format, matrix.cols());
+  const uint8_t* activations = prepared_[static_cast<int>(format)];
   return backend_.MatMul({.weight = &matrix,
-                          .activations = prepared_[static_cast<int>(format)],
-                          .num_rows = logits ? static_cast<int64_t>(logit_rows_.size()) : num_rows_,
-                          .out = out,
+                          .activations = activations + cursor_.band_begin * row_bytes,
+                          .num_rows = cursor_.band_end - cursor_.band_begin,
+                          .out = out + cursor_.band_begin * matrix.rows(),
                           .out_stride = matrix.rows(),
                           .accumulate = accumulate},
                          range);

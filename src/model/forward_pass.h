@@ -18,6 +18,7 @@
 #include "backend/backend.h"
 #include "model/llama_config.h"
 #include "model/llama_weights.h"
+#include "model/slice_sizer.h"
 #include "model/workspace_layout.h"
 
 namespace llmrt::model {
@@ -51,6 +52,10 @@ struct Cursor {
   int32_t layer = 0;
   Op op = Op::kDone;
   int64_t unit = 0;  // first one that is not done
+  // Of a matrix product: its rows before `band_begin` are done; those of the band are done for the
+  // features before `unit`. Empty: the next slice begins a band.
+  int64_t band_begin = 0;
+  int64_t band_end = 0;
 };
 
 class ForwardPass {
@@ -71,9 +76,12 @@ class ForwardPass {
   // positions or logit rows leave the limits: nothing was started.
   absl::Status Begin(const backend::Batch& batch, absl::Span<const int32_t> logit_rows);
 
-  // Runs slices of about `slice_cost` (multiply-adds, or bytes of weights halved, whichever is
+  // Runs slices of about `slice_cost` (multiply-adds, or bytes of weights doubled, whichever is
   // more) until `stop` says so, at least one. True when the step is done.
   absl::StatusOr<bool> Advance(int64_t slice_cost, absl::FunctionRef<bool()> stop);
+
+  // The same with slices that take about `slice_us` each, by what earlier ones took.
+  absl::StatusOr<bool> AdvanceTimed(int64_t slice_us, absl::FunctionRef<bool()> stop);
 
   // Takes rows [first, first + count) out of a step in flight, between two calls of Advance and
   // before the cursor has come to the final ops; to the rows that stay it is as if the others had
@@ -102,15 +110,33 @@ class ForwardPass {
   absl::Status CheckRemoval(int64_t first, int64_t count, const backend::Batch& batch) const;
   // Moves the rows behind [first, first + count) up, wherever they hold anything.
   absl::Status CloseUp(int64_t first, int64_t count);
+  // The cursor when the rows [begin, end) are gone.
+  void CloseUpCursor(int64_t begin, int64_t end);
   void TakeBatch(const backend::Batch& batch, absl::Span<const int32_t> logit_rows);
+
+  // Cutting: forward_pass_slices.cc.
+  struct Slice {
+    backend::Range range;
+    int64_t cost = 0;
+  };
+  int64_t RowsOf(Op op) const;
   int64_t Units(Op op) const;
-  int64_t UnitCost(Op op) const;
+  int64_t UnitsPerRow(Op op) const;  // of an op that is not a matrix product
+  int64_t RowUnitCost() const;
+  int64_t FeatureStep() const;
+  int SliceKind() const;
+  Slice NextSlice(int64_t slice_cost);
+  Slice MatMulSlice(const backend::Matrix& matrix, int64_t slice_cost);
+  Slice AttentionSlice(int64_t slice_cost) const;
+  void PickBand(const backend::Matrix& matrix, int64_t slice_cost);
+  void FinishSlice(backend::Range range);
+  void NextOp();
+
   // Columns of the prepared rows that an op writes or reads.
   int64_t PreparedCols(Op op) const;
-  int64_t MatMulUnitCost(const backend::Matrix& matrix, int64_t rows) const;
   const backend::Matrix* MatrixOf(Op op) const;
-  void NextOp();
-  absl::Status RunSlice(backend::Range range);
+  absl::StatusOr<bool> RunSlice(backend::Range range);
+  absl::Status RunOp(backend::Range range);
   absl::Status RunAttentionOp(backend::Range range);
   absl::Status RunFfnOp(backend::Range range);
   absl::Status RunFinalOp(backend::Range range);
@@ -145,7 +171,7 @@ class ForwardPass {
   const backend::Batch* batch_ = nullptr;
   absl::Span<const int32_t> logit_rows_;
   int64_t num_rows_ = 0;  // of the batch
-  int64_t longest_ = 0;   // keys that the batch's furthest row attends to
+  SliceSizer sizer_;
   Cursor cursor_;
 };
 

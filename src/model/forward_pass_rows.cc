@@ -81,10 +81,23 @@ absl::Status ForwardPass::RemoveRows(int64_t first, int64_t count, const backend
     return status;
   }
   TakeBatch(batch, logit_rows);
-  if (MatrixOf(cursor_.op) != nullptr) return status;  // its units are features: nothing moved
-  cursor_.unit -= DoneIn(cursor_.unit, first, first + count);
-  if (cursor_.unit == Units(cursor_.op)) NextOp();
+  CloseUpCursor(first, first + count);
   return status;
+}
+
+void ForwardPass::CloseUpCursor(int64_t begin, int64_t end) {
+  if (MatrixOf(cursor_.op) == nullptr) {
+    const int64_t per_row = UnitsPerRow(cursor_.op);
+    cursor_.unit -= DoneIn(cursor_.unit, begin * per_row, end * per_row);
+    if (cursor_.unit == Units(cursor_.op)) NextOp();
+    return;
+  }
+  cursor_.band_begin -= DoneIn(cursor_.band_begin, begin, end);
+  cursor_.band_end -= DoneIn(cursor_.band_end, begin, end);
+  if (cursor_.band_begin < cursor_.band_end) return;
+  // The band under way is gone, or none was.
+  cursor_.unit = 0;
+  if (cursor_.band_begin == RowsOf(cursor_.op)) NextOp();
 }
 
 absl::Status ForwardPass::CheckRemoval(int64_t first, int64_t count,

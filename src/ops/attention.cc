@@ -134,22 +134,22 @@ void AttendPlainly(const Head& head, int64_t num_keys, float* out) {
 }
 
 template <typename Attend>
-void ForEachHead(const AttentionParams& params, Range rows, Attend attend) {
+void ForEachHead(const AttentionParams& params, Range heads, Attend attend) {
   const backend::KvShape& shape = params.cache->shape();
   const int32_t group = params.num_q_heads / shape.num_kv_heads;
-  for (int64_t row = rows.begin; row < rows.end; ++row) {
-    for (int32_t head = 0; head < params.num_q_heads; ++head) {
-      const int64_t offset = (row * params.num_q_heads + head) * shape.head_dim;
-      attend(Head{params.q + offset, params.scale, shape.head_dim,
-                  KeyReader(params, row, head / group, 0), KeyReader(params, row, head / group, 1)},
-             NumKeys(*params.batch, row), params.out + offset);
-    }
+  for (int64_t unit = heads.begin; unit < heads.end; ++unit) {
+    const int64_t row = unit / params.num_q_heads;
+    const int32_t kv_head = static_cast<int32_t>(unit % params.num_q_heads) / group;
+    const int64_t offset = unit * shape.head_dim;
+    attend(Head{params.q + offset, params.scale, shape.head_dim, KeyReader(params, row, kv_head, 0),
+                KeyReader(params, row, kv_head, 1)},
+           NumKeys(*params.batch, row), params.out + offset);
   }
 }
 
 }  // namespace
 
-absl::Status CheckAttention(const AttentionParams& params, Range rows) {
+absl::Status CheckAttention(const AttentionParams& params, Range heads) {
   if (params.batch == nullptr || params.q == nullptr || params.cache == nullptr ||
       params.out == nullptr) {
     return OpError("Attention", "a pointer is null");
@@ -162,20 +162,23 @@ absl::Status CheckAttention(const AttentionParams& params, Range rows) {
   if (params.layer < 0 || params.layer >= shape.num_layers) {
     return OpError("Attention", absl::StrCat("layer ", params.layer, " of ", shape.num_layers));
   }
-  if (absl::Status status = CheckRange("Attention", rows, params.batch->num_rows()); !status.ok()) {
+  const int64_t per_row = params.num_q_heads;
+  if (absl::Status status = CheckRange("Attention", heads, params.batch->num_rows() * per_row);
+      !status.ok()) {
     return status;
   }
-  return CheckBlockTables(*params.batch, *params.cache, rows);
+  return CheckBlockTables(*params.batch, *params.cache,
+                          {heads.begin / per_row, (heads.end + per_row - 1) / per_row});
 }
 
-void OracleAttention(const AttentionParams& params, Range rows) {
+void OracleAttention(const AttentionParams& params, Range heads) {
   numerics::ScopedFpMode fp_mode;
-  ForEachHead(params, rows, AttendExactly);
+  ForEachHead(params, heads, AttendExactly);
 }
 
-void PlainAttention(const AttentionParams& params, Range rows) {
+void PlainAttention(const AttentionParams& params, Range heads) {
   numerics::ScopedFpMode fp_mode;
-  ForEachHead(params, rows, AttendPlainly);
+  ForEachHead(params, heads, AttendPlainly);
 }
 
 }  // namespace llmrt::ops

@@ -22,6 +22,8 @@
 //   L   = fma(l, b, L * a);  A_i = fma(acc_i, b, A_i * a);  M = M'
 //
 // and out_i = A_i / L. Keys beyond P, and slots that were never written, are not read.
+//
+// Units are query heads of rows, row * num_q_heads + head.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +36,12 @@ namespace llmrt::ops {
 inline constexpr int64_t kAttentionSplit = 256;
 inline constexpr int64_t kAttentionTile = 64;
 
-absl::Status CheckAttention(const backend::AttentionParams& params, backend::Range rows);
+absl::Status CheckAttention(const backend::AttentionParams& params, backend::Range heads);
 
 // The contract above, operation by operation. `params.cache` must be a HostKvCache.
-void OracleAttention(const backend::AttentionParams& params, backend::Range rows);
+void OracleAttention(const backend::AttentionParams& params, backend::Range heads);
 
 // Mode `reference`: scores, softmax and sums in double, keys ascending, rounded once at the end.
-void PlainAttention(const backend::AttentionParams& params, backend::Range rows);
+void PlainAttention(const backend::AttentionParams& params, backend::Range heads);
 
 }  // namespace llmrt::ops

@@ -100,8 +100,8 @@ class ReferenceBackend final : public backend::Backend {
   absl::Status RopeStore(const backend::RopeStoreParams& params, Range rows) override {
     return RunOp(CheckRopeStore, OracleRopeStore, params, rows);
   }
-  absl::Status Attention(const backend::AttentionParams& params, Range rows) override {
-    return RunOp(CheckAttention, PlainAttention, params, rows);
+  absl::Status Attention(const backend::AttentionParams& params, Range heads) override {
+    return RunOp(CheckAttention, PlainAttention, params, heads);
   }
   absl::Status SwiGlu(const backend::SwiGluParams& params, Range rows) override {
     return RunOp(CheckSwiGlu, PlainSwiGlu, params, rows);

@@ -50,7 +50,7 @@ class AttentionInputs {
     }
   }
 
-  int64_t rows() const { return rows_; }
+  int64_t units() const { return rows_ * num_q_heads_; }
   int64_t RowValues() const { return int64_t{num_q_heads_} * shape_.head_dim; }
 
   // `run(params)` writes every row of params.out.
@@ -70,7 +70,7 @@ class AttentionInputs {
 
   std::vector<float> Oracle() const {
     return Apply([&](const backend::AttentionParams& params) {
-      ops::OracleAttention(params, {0, rows_});
+      ops::OracleAttention(params, {0, units()});
     });
   }
 
@@ -89,12 +89,12 @@ void ExpectFinite(const std::vector<float>& values) {
 
 class AttentionTest : public testing::TestWithParam<CpuTier> {
  protected:
-  // All rows, in ranges of at most `most` rows cut at random, by backends of 1 to 4 threads.
+  // All rows, in ranges of at most `most` heads cut at random, by backends of 1 to 4 threads.
   std::vector<float> Run(const AttentionInputs& inputs, int64_t most) {
     return inputs.Apply([&](const backend::AttentionParams& params) {
-      for (int64_t begin = 0; begin < inputs.rows();) {
+      for (int64_t begin = 0; begin < inputs.units();) {
         const int64_t end =
-            std::min(inputs.rows(),
+            std::min(inputs.units(),
                      begin + 1 + static_cast<int64_t>(random_() % static_cast<uint64_t>(most)));
         const int32_t threads = static_cast<int32_t>(1 + random_() % 4);
         ASSERT_TRUE(BackendFor(GetParam(), threads).Attention(params, Range{begin, end}).ok());
@@ -127,7 +127,7 @@ TEST_P(AttentionTest, EveryShapeGivesTheOraclesBits) {
                                      {kEdges[third], kEdges[9 + third], kSplitEdges[third % 4]});
         const std::vector<float> expected = inputs.Oracle();
         ExpectFinite(expected);
-        ASSERT_EQ(ops::FirstDifference(Run(inputs, 3), expected), -1);
+        ASSERT_EQ(ops::FirstDifference(Run(inputs, 3 * shape.num_kv_heads * group), expected), -1);
       }
     }
   }
@@ -143,7 +143,7 @@ TEST_P(AttentionTest, EveryPositionGivesTheOraclesBitsAloneAndInChunks) {
   const std::vector<float> expected = inputs.Oracle();
   ExpectFinite(expected);
   ASSERT_EQ(ops::FirstDifference(Run(inputs, 1), expected), -1);
-  ASSERT_EQ(ops::FirstDifference(Run(inputs, 300), expected), -1);
+  ASSERT_EQ(ops::FirstDifference(Run(inputs, 600), expected), -1);
 }
 
 // As many rows as a step may have of one op, 1 to 130: the first rows of a batch have the bits that
@@ -160,9 +160,30 @@ TEST_P(AttentionTest, EveryRowCountGivesTheOraclesBits) {
     std::fill(expected.begin() + rows * inputs.RowValues(), expected.end(), kNan);
     const std::vector<float> out = inputs.Apply([&](const backend::AttentionParams& params) {
       backend::Backend& backend = BackendFor(GetParam(), static_cast<int32_t>(1 + rows % 4));
-      ASSERT_TRUE(backend.Attention(params, Range{0, rows}).ok());
+      ASSERT_TRUE(backend.Attention(params, Range{0, rows * params.num_q_heads}).ok());
     });
     ASSERT_EQ(ops::FirstDifference(out, expected), -1) << rows << " rows";
+  }
+}
+
+// Ranges that begin and end anywhere in a group, in groups of several passes, on more threads than
+// there are heads.
+TEST_P(AttentionTest, EveryRangeOfHeadsGivesTheOraclesBitsAndNothingElse) {
+  for (const int32_t group : {1, 4, 11}) {
+    const KvShape shape = {.num_layers = 2, .num_kv_heads = 2, .head_dim = 32, .block_size = 16};
+    const AttentionInputs inputs(random_, shape, group, {70, 5});
+    const std::vector<float> all = inputs.Oracle();
+    for (int64_t begin = 0; begin < inputs.units(); ++begin) {
+      for (int64_t end = begin; end <= inputs.units(); end += 1 + end % 3) {
+        std::vector<float> expected(all.size(), kNan);
+        std::copy(all.begin() + begin * 32, all.begin() + end * 32, expected.begin() + begin * 32);
+        const std::vector<float> out = inputs.Apply([&](const backend::AttentionParams& params) {
+          backend::Backend& backend = BackendFor(GetParam(), static_cast<int32_t>(1 + end % 4));
+          ASSERT_TRUE(backend.Attention(params, Range{begin, end}).ok());
+        });
+        ASSERT_EQ(ops::FirstDifference(out, expected), -1) << group << " " << begin << " " << end;
+      }
+    }
   }
 }
 

@@ -82,10 +82,20 @@ void StepRunner::Begin(const std::vector<Piece>& pieces, Rows& rows) {
   Check(pass_->Begin(rows.batch, rows.logit_rows));
 }
 
+bool StepRunner::AdvanceOnce() {
+  const auto stop = [this] {
+    ++slices_;
+    if (options_.watch) options_.watch(pass_->cursor());
+    return true;
+  };
+  return Take(options_.slice_us > 0 ? pass_->AdvanceTimed(options_.slice_us, stop)
+                                    : pass_->Advance(options_.slice_cost, stop));
+}
+
 std::vector<std::vector<float>> StepRunner::Step(const std::vector<Piece>& pieces) {
   Rows rows;
   Begin(pieces, rows);
-  while (!Take(pass_->Advance(options_.slice_cost, [this] { return ++slices_, true; }))) {
+  while (!AdvanceOnce()) {
   }
   for (const Piece& piece : pieces) {
     lengths_[static_cast<size_t>(piece.sequence)] += static_cast<int64_t>(piece.tokens.size());
@@ -132,7 +142,7 @@ std::vector<std::vector<float>> StepRunner::StepRemoving(const std::vector<Piece
       Check(pass_->RemoveRows(removals[removed].first, removals[removed].count, rows.batch,
                               rows.logit_rows));
     }
-    if (Take(pass_->Advance(options_.slice_cost, [] { return true; }))) break;
+    if (AdvanceOnce()) break;
   }
   for (const int32_t sequence : rows.sequences) ++lengths_[static_cast<size_t>(sequence)];
   return LogitsOf(rows);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,7 +22,10 @@ struct RunnerOptions {
   backend::KvType kv_type = backend::KvType::kF16;
   int32_t block_size = 16;
   int64_t slice_cost = int64_t{1} << 40;
-  int64_t rows = 320;  // that a step may hold
+  int64_t slice_us = 0;  // if not 0, slices are cut by time instead
+  int64_t rows = 320;    // that a step may hold
+  // Sees the cursor between two slices of Step and StepRemoving.
+  std::function<void(const model::Cursor&)> watch;
 };
 
 // One model on one backend, with room for `kSequences` sequences whose blocks lie scattered.
@@ -92,6 +96,7 @@ class StepRunner {
   static void RemoveFrom(Rows& rows, const Removal& removal);
   std::vector<std::vector<float>> LogitsOf(const Rows& rows) const;
   void Begin(const std::vector<Piece>& pieces, Rows& rows);
+  bool AdvanceOnce();
 
   memory::LargeMemory memory_{0};
   RunnerOptions options_;

@@ -38,6 +38,7 @@ struct Inputs {
             .layer = 0,
             .out = out.data()};
   }
+  backend::Range All() const { return {0, static_cast<int64_t>(positions.size()) * num_q_heads}; }
   // Element i of the key (kv 0) or value (kv 1) at position t.
   double At(int32_t head, int32_t kv, int32_t t, int32_t i) const {
     const auto& cache = static_cast<const HostKvCache&>(*paged.cache);
@@ -97,7 +98,7 @@ TEST(AttentionTest, TheOracleIsCloseToTheFormula) {
         random,
         {.num_layers = 1, .num_kv_heads = 2, .head_dim = 20, .block_size = 16, .type = type}, 6,
         kPositions);
-    OracleAttention(inputs.Params(), {0, static_cast<int64_t>(kPositions.size())});
+    OracleAttention(inputs.Params(), inputs.All());
     EXPECT_LT(LargestError(inputs), 1e-4);
     EXPECT_GT(LargestError(inputs), 0.0);
   }
@@ -108,7 +109,7 @@ TEST(AttentionTest, ThePlainOrderIsTheFormulaRoundedOnce) {
   Random random(2);
   Inputs inputs(random, {.num_layers = 1, .num_kv_heads = 1, .head_dim = 8, .type = KvType::kF32},
                 2, kPositions);
-  PlainAttention(inputs.Params(), {0, static_cast<int64_t>(kPositions.size())});
+  PlainAttention(inputs.Params(), inputs.All());
   EXPECT_LT(LargestError(inputs), 8 * 0x1p-24);
 }
 
@@ -137,11 +138,26 @@ TEST(AttentionTest, EqualKeysAverageTheValuesExactly) {
   EXPECT_EQ(inputs.out, std::vector<float>(4, 0.5f));
 }
 
+// A step may be left between any two heads of a row.
+TEST(AttentionTest, OnlyTheHeadsOfTheRangeAreWritten) {
+  Random random(6);
+  Inputs inputs(random, {.num_layers = 1, .num_kv_heads = 2, .head_dim = 8}, 4, {3, 70});
+  OracleAttention(inputs.Params(), inputs.All());
+  const std::vector<float> all = inputs.out;
+  for (const int64_t begin : {0, 1, 3, 6, 7}) {
+    std::fill(inputs.out.begin(), inputs.out.end(), 7.0f);
+    OracleAttention(inputs.Params(), {begin, begin + 1});
+    for (int64_t i = 0; i < 2 * 4 * 8; ++i) {
+      EXPECT_EQ(inputs.out[i], i / 8 == begin ? all[i] : 7.0f);
+    }
+  }
+}
+
 TEST(AttentionTest, WrongParametersAreRefused) {
   Random random(5);
   Inputs inputs(random, {.num_layers = 1, .num_kv_heads = 2, .head_dim = 8}, 4, {3});
-  EXPECT_TRUE(CheckAttention(inputs.Params(), {0, 1}).ok());
-  EXPECT_FALSE(CheckAttention(inputs.Params(), {0, 2}).ok());
+  EXPECT_TRUE(CheckAttention(inputs.Params(), {0, 4}).ok());
+  EXPECT_FALSE(CheckAttention(inputs.Params(), {0, 5}).ok());
   EXPECT_FALSE(CheckAttention({}, {0, 1}).ok());
   auto params = inputs.Params();
   params.num_q_heads = 3;
