@@ -4,7 +4,7 @@ import program
 from program import DONE, FAILED, WRONG_USAGE, ProgramTest
 
 COMMANDS = ('run', 'chat', 'tokenize', 'inspect', 'plan', 'eval')
-PLANNED = ('bench', 'load', 'quantize', 'convert', 'synth')
+PLANNED = ('bench', 'load', 'quantize', 'convert')
 
 
 class UsageTest(ProgramTest):
@@ -23,13 +23,13 @@ class UsageTest(ProgramTest):
 
     def test_help_lists_the_commands(self):
         text = self.succeed('--help').decode()
-        for name in COMMANDS:
+        for name in (*COMMANDS, 'synth'):
             self.assertIn(f'\n  {name} ', text)
 
     def test_every_command_has_help(self):
-        for name in COMMANDS:
+        for name in (*COMMANDS, 'synth'):
             text = self.succeed(name, '--help').decode()
-            self.assertTrue(text.startswith(f'usage: llmrt {name} MODEL'), text)
+            self.assertTrue(text.startswith(f'usage: llmrt {name} '), text)
             self.assertEqual(self.succeed(name, '-h').decode(), text)
 
     def test_version_names_version_and_build(self):

@@ -16,6 +16,10 @@ LAYERS = (
 RANK = {folder: rank for rank, folders in enumerate(LAYERS) for folder in folders}
 # An implementation of the backend: it may include these and nothing else, and nothing includes it.
 IMPLEMENTATIONS = {'cpu': {'backend', 'ops', 'quant', 'memory', 'numerics'}}
+# Folders outside src/ that are built on its lower layers, what each may include of it, and the one header by which a host
+# may use it.
+LIBRARY_TOOLS = {'tools/synth': {'numerics', 'backend', 'formats', 'quant'}}
+HOST_HEADERS = {'llmrt.h', 'llmrt.hpp', 'synth/synth.h'}
 
 
 def _edges(tree):
@@ -60,8 +64,19 @@ def check_hosts(tree):
     for path in tree.code('tools/cli', 'samples', kinds=CPP):
         for line, included in cpp_source.includes(tree.text(path)):
             folder = path.rsplit('/', 1)[0]
-            if included not in ('llmrt.h', 'llmrt.hpp') and not tree.exists(f'{folder}/{included}'):
-                yield Finding('hosts', path, line, f'includes "{included}"; a host has llmrt.h and llmrt.hpp only')
+            if included not in HOST_HEADERS and not tree.exists(f'{folder}/{included}'):
+                yield Finding('hosts', path, line, f'includes "{included}"; a host has {sorted(HOST_HEADERS)} only')
+
+
+def check_library_tools(tree):
+    """Tools that write what the library reads share its lower layers, and nothing above them."""
+    for folder, allowed in LIBRARY_TOOLS.items():
+        own = folder.split('/')[1]
+        for path in tree.code(folder, kinds=CPP):
+            for line, included in cpp_source.includes(tree.text(path)):
+                top = included.split('/')[0]
+                if '/' not in included or top not in allowed | {own, 'absl'}:
+                    yield Finding('layers', path, line, f'includes "{included}"; {folder} may include {sorted(allowed)} only')
 
 
 def _find_circle(graph):

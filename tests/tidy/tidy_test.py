@@ -141,6 +141,15 @@ class LayerTest(unittest.TestCase):
         bad = {'samples/a.cc': '#include "text/utf8.h"\n'}
         self.assertEqual(findings_of(bad), [('hosts', 'samples/a.cc')])
 
+    def test_tools_on_the_library_stay_in_its_lower_layers(self):
+        good = {'tools/synth/a.cc': '#include "synth/a.h"\n#include "formats/b.h"\n#include "absl/c.h"\n#include <d>\n',
+                'tools/cli/e.cc': '#include "synth/synth.h"\n'}
+        self.assertEqual(findings_of(good), [])
+        for included in ('engine/engine.h', 'cpu/a.h', 'a.h'):
+            self.assertEqual(findings_of({'tools/synth/a.cc': f'#include "{included}"\n'}),
+                             [('layers', 'tools/synth/a.cc')], included)
+        self.assertEqual(findings_of({'tools/cli/a.cc': '#include "synth/shapes.h"\n'}), [('hosts', 'tools/cli/a.cc')])
+
     def test_files_in_a_circle_are_found(self):
         files = {'src/kv/a.h': '#include "kv/b.h"\n', 'src/kv/b.h': '#include "kv/c.h"\n', 'src/kv/c.h': '#include "kv/a.h"\n'}
         self.assertEqual(findings_of(files), [('circle', 'src/kv/a.h')])

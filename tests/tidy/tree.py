@@ -51,7 +51,8 @@ class Tree:
         return (self.root / path).is_file()
 
     def code(self, *tops, kinds=CODE):
-        """The source files below the given top folders (all of them if none is given)."""
+        """The source files below the given folders, "src" or "tools/cli" (all of them if none is given)."""
+        prefixes = tuple(f'{top}/' for top in tops)
         for path in self.paths:
-            if pathlib.PurePath(path).suffix in kinds and (not tops or path.split('/')[0] in tops):
+            if pathlib.PurePath(path).suffix in kinds and (not tops or path.startswith(prefixes)):
                 yield path
