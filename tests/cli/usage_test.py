@@ -3,8 +3,8 @@
 import program
 from program import DONE, FAILED, WRONG_USAGE, ProgramTest
 
-COMMANDS = ('run', 'chat', 'tokenize', 'inspect', 'plan', 'eval')
-PLANNED = ('bench', 'load', 'quantize', 'convert')
+COMMANDS = ('run', 'chat', 'tokenize', 'inspect', 'plan', 'eval', 'bench')
+PLANNED = ('load', 'quantize', 'convert')
 
 
 class UsageTest(ProgramTest):
@@ -36,7 +36,7 @@ class UsageTest(ProgramTest):
         self.assertRegex(self.succeed('--version').decode(), r'^llmrt \d+\.\d+\.\d+ \([0-9a-f]{12}\)\n$')
 
     def test_the_model_must_be_given(self):
-        for arguments in (['run', '-p', 'x'], ['chat'], ['tokenize', '--text', 'x'], ['inspect'], ['plan'],
+        for arguments in (['run', '-p', 'x'], ['chat'], ['tokenize', '--text', 'x'], ['inspect'], ['plan'], ['bench'],
                           ['eval', '--text', 'x']):
             self.refuse(WRONG_USAGE, *arguments, says='MODEL is missing')
 

@@ -27,11 +27,12 @@ constexpr Command kCommands[] = {
     {"inspect", InspectCommand, "metadata and tensors of a model file"},
     {"plan", PlanCommand, "what a model will take, before it is loaded"},
     {"eval", EvalCommand, "perplexity of a text"},
+    {"bench", BenchCommand, "how fast a model runs here"},
     {"synth", SynthCommand, "write random weights in the shape of a known model"},
 };
 
 // Names that are kept for what is coming: using one is no mistake of the user's.
-constexpr std::string_view kPlannedCommands[] = {"bench", "load", "quantize", "convert"};
+constexpr std::string_view kPlannedCommands[] = {"load", "quantize", "convert"};
 
 std::string Usage() {
   std::string text = "usage: llmrt COMMAND ...\n";

@@ -1,0 +1,78 @@
+"""llmrt bench: the fields of its JSON, what they say of each other, and its limits."""
+
+import program
+from program import FAILED, WRONG_USAGE, ProgramTest, bundled_model
+
+SMALL = ('--pp', '24', '--tg', '6', '--repeat', '2')
+
+
+class BenchTest(ProgramTest):
+
+    def test_json_has_the_fields_of_the_contract(self):
+        bench = self.json_of('bench', bundled_model(), *SMALL, '--batch', '1,3', '--depth', '0,20', '--threads', '2')
+        self.assertTrue(bench['device'].startswith('cpu/'), bench['device'])
+        self.assertEqual(bench['threads'], 2)
+        cases = [(result['kind'], result['batch'], result['depth'], result['prompt'], result['generated'])
+                 for result in bench['results']]
+        self.assertEqual(cases, [('prefill', 1, 0, 24, 0), ('decode', 1, 0, 0, 6), ('decode', 3, 0, 0, 6),
+                                 ('prefill', 1, 20, 24, 0), ('decode', 1, 20, 0, 6), ('decode', 3, 20, 0, 6)])
+        for result in bench['results']:
+            self.assertGreater(result['tokens_per_second'], 0)
+            self.assertLessEqual(result['tokens_per_second_min'], result['tokens_per_second'])
+            self.assertLessEqual(result['tokens_per_second'], result['tokens_per_second_max'])
+            self.assertEqual(result['repeats'], 2)
+
+    def test_bytes_follow_the_formula(self):
+        bench = self.json_of('bench', bundled_model(), *SMALL, '--batch', '2', '--depth', '20')
+        plan = self.json_of('plan', bundled_model(), '--context', '64')
+        if bench['read_bandwidth_bytes_per_second'] is None:
+            program.skip('the read bandwidth of this machine cannot be measured')
+        self.assertEqual(bench['kv_bytes_per_token'], plan['kv_bytes_per_token'])
+        decode = bench['results'][1]
+        step = bench['weights_bytes_per_step'] + 2 * plan['kv_bytes_per_token'] * (20 + (6 + 1) / 2)
+        expected = decode['tokens_per_second'] / 2 * step
+        self.assertAlmostEqual(decode['bytes_per_second'] / expected, 1, places=9)
+        share = decode['bytes_per_second'] / bench['read_bandwidth_bytes_per_second']
+        self.assertAlmostEqual(decode['fraction_of_bandwidth'] / share, 1, places=9)
+
+    def test_defaults_fit_a_model_of_a_short_context(self):
+        # The tiny model holds fewer tokens than the 512 of the default.
+        context = self.json_of('inspect', program.tiny_model())['context_length']
+        bench = self.json_of('bench', program.tiny_model(), '--repeat', '1')
+        self.assertLess(context, 512)
+        self.assertEqual(bench['results'][0]['prompt'], context - 2)
+        self.assertEqual([result['batch'] for result in bench['results'][1:]], [1, 4, 16])
+
+    def test_either_kind_can_be_left_out(self):
+        for flag, kind in (('--pp', 'decode'), ('--tg', 'prefill')):
+            other = ('--tg', '4') if flag == '--pp' else ('--pp', '8')
+            bench = self.json_of('bench', bundled_model(), flag, '0', *other, '--repeat', '1', '--batch', '2')
+            self.assertEqual([result['kind'] for result in bench['results']], [kind])
+
+    def test_the_reference_mode_has_no_bandwidth(self):
+        bench = self.json_of('bench', program.tiny_model(), '--pp', '4', '--tg', '2', '--repeat', '1', '--batch', '1', '--numerics',
+                             'reference')
+        self.assertIsNone(bench['read_bandwidth_bytes_per_second'])
+        self.assertIsNone(bench['results'][1]['fraction_of_bandwidth'])
+
+    def test_people_get_a_table(self):
+        text = self.succeed('bench', bundled_model(), *SMALL, '--batch', '1').decode()
+        self.assertRegex(text, r'^cpu/\w+, \d+ threads')
+        for row in ('prefill +1 +0 +24', 'decode +1 +0 +6'):
+            self.assertRegex(text, rf'(?m)^{row} ')
+
+    def test_wrong_usage_is_named(self):
+        for flag, value in (('--pp', '-1'), ('--tg', '1'), ('--tg', '-1'), ('--repeat', '0'), ('--batch', '0'),
+                            ('--batch', '1,'), ('--batch', '100000'), ('--depth', '-1'), ('--depth', 'x')):
+            self.refuse(WRONG_USAGE, 'bench', bundled_model(), flag, value, says=flag)
+        self.refuse(WRONG_USAGE, 'bench', bundled_model(), '--pp', '0', '--tg', '0', says='nothing')
+        self.refuse(FAILED, 'bench', bundled_model(), '--speculate', says='not built yet')
+
+    def test_what_does_not_fit_is_a_failure(self):
+        self.refuse(FAILED, 'bench', bundled_model(), '--depth', '1000000', says='context')
+        self.refuse(FAILED, 'bench', bundled_model(), *SMALL, '--memory', '1000', says='memory')
+        self.refuse(FAILED, 'bench', 'no-such-file.gguf', says='no-such-file')
+
+
+if __name__ == '__main__':
+    program.main()
