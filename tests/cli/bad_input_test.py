@@ -15,7 +15,8 @@ def _commands(model, text):
     """Every command on a model file; `text` is a file with some text."""
     return (('run', model, '-p', 'x', '-n', '1'), ('chat', model, '-n', '1'), ('tokenize', model, '--text', 'x'),
             ('inspect', model), ('plan', model), ('eval', model, '--text', text),
-            ('bench', model, '--pp', '8', '--tg', '2', '--repeat', '1', '--batch', '1'))
+            ('bench', model, '--pp', '8', '--tg', '2', '--repeat', '1', '--batch', '1'),
+            ('load', model, '--rate', '0', '--requests', '2', '--output-mean', '2'))
 
 
 class BadInputTest(ProgramTest):

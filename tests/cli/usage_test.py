@@ -3,8 +3,8 @@
 import program
 from program import DONE, FAILED, WRONG_USAGE, ProgramTest
 
-COMMANDS = ('run', 'chat', 'tokenize', 'inspect', 'plan', 'eval', 'bench')
-PLANNED = ('load', 'quantize', 'convert')
+COMMANDS = ('run', 'chat', 'tokenize', 'inspect', 'plan', 'eval', 'bench', 'load')
+PLANNED = ('quantize', 'convert')
 
 
 class UsageTest(ProgramTest):
@@ -37,6 +37,7 @@ class UsageTest(ProgramTest):
 
     def test_the_model_must_be_given(self):
         for arguments in (['run', '-p', 'x'], ['chat'], ['tokenize', '--text', 'x'], ['inspect'], ['plan'], ['bench'],
+                          ['load', '--rate', '1', '--requests', '1'],
                           ['eval', '--text', 'x']):
             self.refuse(WRONG_USAGE, *arguments, says='MODEL is missing')
 
@@ -51,6 +52,8 @@ class UsageTest(ProgramTest):
     def test_required_flags(self):
         self.refuse(WRONG_USAGE, 'run', 'model.gguf', says='-p is missing')
         self.refuse(WRONG_USAGE, 'eval', 'model.gguf', says='--text is missing')
+        self.refuse(WRONG_USAGE, 'load', 'model.gguf', '--requests', '1', says='--rate is missing')
+        self.refuse(WRONG_USAGE, 'load', 'model.gguf', '--rate', '1', says='--requests is missing')
         self.refuse(WRONG_USAGE, 'tokenize', 'model.gguf', says='one of --text and --file')
         self.refuse(WRONG_USAGE, 'tokenize', 'model.gguf', '--text', 'x', '--file', 'y', says='one of')
 

@@ -17,6 +17,7 @@ Outcome InspectCommand(const std::vector<std::string>& arguments);
 Outcome PlanCommand(const std::vector<std::string>& arguments);
 Outcome EvalCommand(const std::vector<std::string>& arguments);
 Outcome BenchCommand(const std::vector<std::string>& arguments);
+Outcome LoadCommand(const std::vector<std::string>& arguments);
 Outcome SynthCommand(const std::vector<std::string>& arguments);
 
 // Parses; where help was asked for, prints it and sets `helped`: the command then ends.

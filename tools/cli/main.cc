@@ -28,11 +28,12 @@ constexpr Command kCommands[] = {
     {"plan", PlanCommand, "what a model will take, before it is loaded"},
     {"eval", EvalCommand, "perplexity of a text"},
     {"bench", BenchCommand, "how fast a model runs here"},
+    {"load", LoadCommand, "many requests at once: latency and throughput"},
     {"synth", SynthCommand, "write random weights in the shape of a known model"},
 };
 
 // Names that are kept for what is coming: using one is no mistake of the user's.
-constexpr std::string_view kPlannedCommands[] = {"load", "quantize", "convert"};
+constexpr std::string_view kPlannedCommands[] = {"quantize", "convert"};
 
 std::string Usage() {
   std::string text = "usage: llmrt COMMAND ...\n";
