@@ -60,6 +60,6 @@ $llmrt chat $quoted      talk to it
 $llmrt run $quoted -p "Player: Good morning!" -n 40 --temp 0.8 --json
 $llmrt plan $quoted --sessions 16 --context 512
 $llmrt --help
-samples/first_token.c      the shortest program that uses the library
+samples/first_token.c      the shortest program that uses the library; more beside it
 tests/run.sh               build everything and run every test
 END
