@@ -176,7 +176,7 @@ typedef enum llmrt_option {
   /* Engine. i64 unless said; the default in brackets. */
   LLMRT_ENGINE_DEVICE = 1,  /* bytes: "auto", "cpu", "cuda", "cuda:N" ["auto"] */
   LLMRT_ENGINE_THREADS = 2, /* compute threads, the caller's included; 0: one a core [0] */
-  LLMRT_ENGINE_MEMORY_BUDGET_BYTES = 3, /* for weights, KV and workspace; 0: no limit [0] */
+  LLMRT_ENGINE_MEMORY_BUDGET_BYTES = 3, /* for weights, KV, workspace and heap; 0: no limit [0] */
   LLMRT_ENGINE_CONTEXT_LENGTH = 4,      /* tokens a session may hold; 0: the model's [0] */
   LLMRT_ENGINE_SESSIONS = 5,            /* full contexts that KV memory is planned for [1] */
   LLMRT_ENGINE_KV_TYPE = 6,  /* bytes: "f32", "f16", "bf16" ["f16"]; f32 if numerics: reference */
@@ -342,7 +342,7 @@ typedef struct llmrt_tensor_info {
   char numeric_class[32]; /* "int8-blocks-32": its products' (mode exact, CPU); "": unknown type */
 } llmrt_tensor_info;
 
-/* What a loaded engine takes, to the byte. */
+/* What an engine takes; of the heap, what the model and full SESSIONS with streams need at most. */
 typedef struct llmrt_plan {
   int32_t struct_size;
   int32_t block_size; /* tokens a KV block */
@@ -355,6 +355,7 @@ typedef struct llmrt_plan {
   int64_t context_length; /* tokens a session may hold: no more than all KV blocks do */
   double read_bandwidth_bytes_per_second; /* with the ceiling 0 where llmrt_engine_get_plan tells */
   double decode_tokens_per_second_ceiling; /* bandwidth / bytes read for one token, short context */
+  int64_t heap_bytes;                      /* of small objects; total_bytes holds it, too */
 } llmrt_plan;
 
 enum {
@@ -444,9 +445,9 @@ typedef struct llmrt_engine_info {
   int32_t threads;
   int64_t blocks_total;
   int64_t blocks_used;       /* held by streams that run */
-  int64_t memory_used_bytes; /* weights, KV and workspace */
-  int64_t memory_peak_bytes;
-  int64_t heap_bytes; /* the library's small objects, all engines of the process */
+  int64_t memory_used_bytes; /* weights, KV, workspace and heap of this engine */
+  int64_t memory_peak_bytes; /* the most of these together; never beyond the budget */
+  int64_t heap_bytes;        /* this engine's small objects: model, sessions, streams, arrays */
   int64_t steps;
   int64_t tokens_prefilled;
   int64_t tokens_generated;

@@ -114,6 +114,7 @@ llmrt_plan ToPlan(const engine::Plan& plan) {
   out.context_length = plan.context_length;
   out.read_bandwidth_bytes_per_second = plan.read_bandwidth_bytes_per_second;
   out.decode_tokens_per_second_ceiling = plan.decode_tokens_per_second_ceiling;
+  out.heap_bytes = plan.heap_bytes;
   return out;
 }
 

@@ -1,9 +1,13 @@
 #include "abi/status.h"
 
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 
 #include "absl/strings/cord.h"
 #include "engine/engine.h"
+#include "memory/counted_heap.h"
 #include "text/utf8.h"
 
 namespace llmrt::abi {
@@ -92,6 +96,18 @@ std::string_view Words(const absl::Status& status) {
 llmrt_status Report(llmrt_status status, std::string_view message) {
   thread_message.bytes = WriteOneLine(message, thread_message.text, kMessageBytesMax);
   return status;
+}
+
+llmrt_status ReportNoMemory() {
+  const memory::HeapRefusal refusal = memory::LastHeapRefusal();
+  if (refusal.limit_bytes == 0) return Report(LLMRT_STATUS_RESOURCE_EXHAUSTED, kNoMemory);
+  char line[256];  // on the stack: there is no other memory
+  const int bytes =
+      std::snprintf(line, sizeof line,
+                    "the heap needs %" PRId64 " bytes; %" PRId64 " of the budget of %" PRId64
+                    " bytes are used; raise memory_budget_bytes or release sessions and streams",
+                    refusal.bytes, refusal.used_bytes, refusal.limit_bytes);
+  return Report(LLMRT_STATUS_RESOURCE_EXHAUSTED, {line, static_cast<size_t>(std::max(0, bytes))});
 }
 
 llmrt_status Report(const absl::Status& status) {

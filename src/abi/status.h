@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "engine/host_fp_mode.h"
 #include "llmrt.h"
+#include "memory/counted_heap.h"
 
 namespace llmrt::abi {
 
@@ -31,7 +32,7 @@ std::string_view Words(const absl::Status& status);
 size_t WriteOneLine(std::string_view from, char* out, size_t capacity);
 
 inline constexpr std::string_view kNoMemory =
-    "no memory for a small object; free some and call again";
+    "no memory for a small object; free some or raise memory_budget_bytes, and call again";
 
 // This thread's message.
 inline constexpr size_t kMessageBytesMax = 1023;
@@ -41,6 +42,9 @@ std::string_view Message();
 // Sets the message and returns the code.
 llmrt_status Report(const absl::Status& status);
 llmrt_status Report(llmrt_status status, std::string_view message);
+// RESOURCE_EXHAUSTED: of the budget, with its numbers, if that refused this thread the memory; else
+// of the system.
+llmrt_status ReportNoMemory();
 
 // Runs the body of an entry point, which returns an absl::Status. The host's floating-point mode is
 // put back at the end: a host that unmasked exceptions would otherwise die of our arithmetic.
@@ -48,10 +52,11 @@ template <typename Body>
 llmrt_status Enter(Body&& body) {
   const engine::ScopedEntryFpMode fp_mode;
   ClearMessage();
+  memory::ForgetHeapRefusal();
   try {
     return Report(std::forward<Body>(body)());
   } catch (const std::bad_alloc&) {
-    return Report(LLMRT_STATUS_RESOURCE_EXHAUSTED, kNoMemory);
+    return ReportNoMemory();
   } catch (...) {
     return Report(LLMRT_STATUS_INTERNAL, "an exception was caught inside the library; report it");
   }

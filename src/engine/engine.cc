@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/engine_core.h"
+#include "memory/counted_heap.h"
 
 namespace llmrt::engine {
 
@@ -12,13 +13,17 @@ Engine::~Engine() = default;
 
 absl::StatusOr<std::shared_ptr<Engine>> Engine::Create(std::shared_ptr<ModelSource> source,
                                                        EngineOptions options) {
-  std::shared_ptr<Engine> engine(
-      new Engine(std::make_unique<EngineCore>(std::move(source), std::move(options))));
+  EngineAccounts accounts = EngineAccounts::Create(options.memory_budget_bytes);
+  const memory::ScopedHeapAccount account(accounts.heap);
+  std::shared_ptr<Engine> engine(new Engine(
+      std::make_unique<EngineCore>(std::move(source), std::move(options), std::move(accounts))));
   absl::Status status = engine->core_->Start();
   if (!status.ok()) return status;
   return engine;
 }
 
+// Messages and copies that go straight to the caller stay outside of the engine's account: an
+// engine whose budget is spent can still say so.
 LoadInfo Engine::GetLoad() const { return core_->GetLoad(); }
 absl::Status Engine::WaitLoad(int64_t timeout_ms) { return core_->WaitLoad(timeout_ms); }
 void Engine::CancelLoad() { core_->CancelLoad(); }
@@ -28,6 +33,7 @@ absl::StatusOr<std::string> Engine::GetFingerprint() const { return core_->GetFi
 absl::StatusOr<EngineInfo> Engine::GetInfo() const { return core_->GetInfo(); }
 
 absl::StatusOr<std::shared_ptr<Session>> Engine::CreateSession(const SessionOptions& options) {
+  const memory::ScopedHeapAccount account(core_->heap());
   absl::StatusOr<std::shared_ptr<SessionState>> state = core_->CreateSession(options);
   if (!state.ok()) return state.status();
   return Adopt(*std::move(state));
@@ -42,7 +48,10 @@ std::shared_ptr<Session> Engine::Adopt(std::shared_ptr<SessionState> state) {
   }
 }
 
-absl::StatusOr<StepInfo> Engine::Step(int64_t max_us) { return core_->StepFor(max_us); }
+absl::StatusOr<StepInfo> Engine::Step(int64_t max_us) {
+  const memory::ScopedHeapAccount account(core_->heap());
+  return core_->StepFor(max_us);
+}
 
 absl::StatusOr<int64_t> Engine::Wait(absl::Span<uint64_t> tags, int64_t timeout_ms) {
   return core_->Wait(tags, timeout_ms);

@@ -71,8 +71,10 @@ bool IsUnhealthy(const absl::Status& status) {
   return status.GetPayload(kUnhealthyPayload).has_value();
 }
 
-EngineCore::EngineCore(std::shared_ptr<ModelSource> source, EngineOptions options)
-    : source_(std::move(source)),
+EngineCore::EngineCore(std::shared_ptr<ModelSource> source, EngineOptions options,
+                       EngineAccounts accounts)
+    : accounts_(std::move(accounts)),
+      source_(std::move(source)),
       options_(std::move(options)),
       log_(options_.log_level),
       ready_(std::make_shared<ReadySignal>()),
@@ -124,6 +126,7 @@ void EngineCore::Close() {
 void EngineCore::ThreadMain() {
   // A thread inherits the mode of the one that made it, which may be a host's.
   const numerics::ScopedFpMode fp_mode;
+  const memory::ScopedHeapAccount account(accounts_.heap);
   Load();
   if (!options_.pumped) RunLoop();
 }
@@ -133,13 +136,15 @@ void EngineCore::Load() {
   std::unique_ptr<Step> step;
   absl::Status status;
   try {
-    absl::StatusOr<std::unique_ptr<Resources>> loaded =
-        LoadResources(*source_, options_, log_, [this](float fraction) {
+    absl::StatusOr<std::unique_ptr<Resources>> loaded = LoadResources(
+        *source_, options_, log_,
+        [this](float fraction) {
           std::lock_guard<std::mutex> lock(mu_);
           load_.phase = LoadPhase::kWeights;
           load_.fraction = fraction;
           return !stopping_.load() && !load_cancelled_.load();
-        });
+        },
+        accounts_);
     status = loaded.status();
     if (loaded.ok()) {
       resources = *std::move(loaded);

@@ -30,7 +30,7 @@ namespace llmrt::engine {
 
 class EngineCore {
  public:
-  EngineCore(std::shared_ptr<ModelSource> source, EngineOptions options);
+  EngineCore(std::shared_ptr<ModelSource> source, EngineOptions options, EngineAccounts accounts);
   ~EngineCore();
 
   // Starts the thread that loads and, unless the host pumps, runs steps. RESOURCE_EXHAUSTED: no
@@ -45,6 +45,8 @@ class EngineCore {
   absl::StatusOr<Plan> GetPlan() const;
   absl::StatusOr<std::string> GetFingerprint() const;
   absl::StatusOr<EngineInfo> GetInfo() const;
+  // What every call of the host is charged to.
+  const memory::BudgetRef& heap() const { return accounts_.heap; }
   absl::StatusOr<LogRecord> PollLog(int64_t capacity) { return log_.Poll(capacity); }
 
   absl::StatusOr<std::shared_ptr<SessionState>> CreateSession(const SessionOptions& options);
@@ -98,6 +100,7 @@ class EngineCore {
   absl::Status CheckSubmit(const SessionState& session, const StreamOptions& options) const;
   int64_t threads() const { return resources_->backend->num_threads(); }
 
+  const EngineAccounts accounts_;
   const std::shared_ptr<ModelSource> source_;
   const EngineOptions options_;
   LogRing log_;

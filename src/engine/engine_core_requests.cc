@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/engine_core.h"
-#include "memory/counted_heap.h"
 
 namespace llmrt::engine {
 namespace {
@@ -113,9 +112,9 @@ absl::StatusOr<EngineInfo> EngineCore::GetInfo() const {
   info.num_sessions = num_sessions_;
   info.num_streams = static_cast<int32_t>(active_.size());
   info.threads = resources_->backend->num_threads();
-  info.memory_used_bytes = resources_->memory->used_bytes();
-  info.memory_peak_bytes = resources_->memory->peak_bytes();
-  info.heap_bytes = memory::HeapBytes();
+  info.memory_used_bytes = accounts_.everything->used_bytes();
+  info.memory_peak_bytes = accounts_.everything->peak_bytes();
+  info.heap_bytes = accounts_.heap->used_bytes();
   const kv::BlockPool& pool = resources_->paged->pool();
   info.blocks_total = pool.num_blocks();
   info.blocks_used = pool.num_pinned();
@@ -176,6 +175,12 @@ absl::Status EngineCore::AppendTokens(SessionState& session, absl::Span<const in
     return absl::OutOfRangeError(absl::StrCat("prompt is ", total, " tokens; context_length is ",
                                               session.context_length,
                                               "; raise it or shorten the prompt"));
+  }
+  // Growing by doubling, but never beyond what a session may hold.
+  const size_t wanted = session.pending.size() + tokens.size();
+  if (wanted > session.pending.capacity()) {
+    const size_t room = static_cast<size_t>(session.context_length);
+    session.pending.reserve(std::min(room, std::max(wanted, 2 * session.pending.capacity())));
   }
   session.pending.insert(session.pending.end(), tokens.begin(), tokens.end());
   return absl::OkStatus();

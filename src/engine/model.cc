@@ -5,10 +5,23 @@
 #include "absl/strings/str_cat.h"
 #include "engine/planner.h"
 #include "engine/select_backend.h"
+#include "memory/counted_heap.h"
 
 namespace llmrt::engine {
 
-absl::StatusOr<std::shared_ptr<const Model>> Model::Open(ModelSource& source, bool use_mmap) {
+absl::StatusOr<std::shared_ptr<const Model>> Model::Open(ModelSource& source, bool use_mmap,
+                                                         memory::Budget* parent) {
+  const memory::BudgetRef account = memory::Budget::Create(0, parent);
+  absl::StatusOr<std::shared_ptr<Model>> model = [&] {
+    const memory::ScopedHeapAccount scope(account);
+    return OpenHere(source, use_mmap);
+  }();
+  if (!model.ok()) return model.status();
+  (*model)->heap_ = {.bytes = account->used_bytes(), .open_peak_bytes = account->peak_bytes()};
+  return *std::move(model);
+}
+
+absl::StatusOr<std::shared_ptr<Model>> Model::OpenHere(ModelSource& source, bool use_mmap) {
   absl::StatusOr<std::unique_ptr<formats::ModelFile>> file = source.Open(use_mmap);
   if (!file.ok()) return file.status();
   std::shared_ptr<Model> model(new Model());
@@ -44,7 +57,7 @@ absl::StatusOr<Plan> Model::MakePlan(const EngineOptions& options) const {
   memory::LargeMemory memory(0);
   absl::StatusOr<std::unique_ptr<backend::Backend>> backend = SelectBackend(options, memory);
   if (!backend.ok()) return backend.status();
-  absl::StatusOr<LoadPlan> plan = MakeLoadPlan(*file_, options, **backend);
+  absl::StatusOr<LoadPlan> plan = MakeLoadPlan(*file_, heap_, options, **backend);
   if (!plan.ok()) return plan.status();
   const double bandwidth = (*backend)->MeasureReadBandwidth();
   plan->numbers.read_bandwidth_bytes_per_second = bandwidth;

@@ -4,7 +4,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "engine/heap_plan.h"
 #include "engine/select_backend.h"
+#include "memory/counted_heap.h"
 #include "model/llama_weights.h"
 
 namespace llmrt::engine {
@@ -24,28 +26,84 @@ absl::StatusOr<int64_t> ContextLength(const EngineOptions& options,
   return options.context_length > 0 ? options.context_length : config.context_length;
 }
 
+// Everything that a plan adds up, by the number of KV blocks. It grows with every block.
+class Costs {
+ public:
+  Costs(const Plan& numbers, const HeapShape& heap, int64_t scratch_bytes, int64_t block_bytes)
+      : numbers_(numbers), heap_(heap), scratch_bytes_(scratch_bytes), block_bytes_(block_bytes) {}
+
+  // Tokens that a session may hold: no more than all blocks do.
+  int64_t ContextLength(int64_t blocks) const {
+    return std::min(numbers_.context_length, blocks * numbers_.block_size);
+  }
+
+  // The heap's share of the peak. While the model is opened and while its weights are read, KV and
+  // workspace (the kernels' scratch memory aside) are not there yet: only what passes them counts.
+  int64_t HeapBytes(int64_t blocks) const {
+    const int64_t running = RunningHeapBytes(heap_, blocks, ContextLength(blocks));
+    const int64_t not_yet = blocks * block_bytes_ + numbers_.workspace_bytes - scratch_bytes_;
+    const int64_t loading = LoadingHeapBytes(heap_) - not_yet;
+    const int64_t opening =
+        heap_.model.open_peak_bytes - numbers_.weights_bytes - scratch_bytes_ - not_yet;
+    return memory::HeapIsCounted() ? std::max({running, loading, opening}) : 0;
+  }
+
+  int64_t TotalBytes(int64_t blocks) const {
+    return numbers_.weights_bytes + numbers_.workspace_bytes + blocks * block_bytes_ +
+           HeapBytes(blocks);
+  }
+
+ private:
+  const Plan& numbers_;
+  const HeapShape& heap_;
+  const int64_t scratch_bytes_;
+  const int64_t block_bytes_;
+};
+
 // Blocks for the planned sessions, or what the budget leaves.
 absl::StatusOr<int64_t> KvBlocks(const EngineOptions& options, const Plan& numbers,
-                                 int64_t block_bytes) {
+                                 const Costs& costs, int64_t block_bytes) {
   const int64_t blocks_a_session =
       (numbers.context_length + options.block_size - 1) / options.block_size;
   // Block numbers are int32, and the product below must not overflow.
-  const int64_t wanted = std::min<int64_t>(blocks_a_session * options.sessions, INT32_MAX / 2);
+  int64_t wanted = std::min<int64_t>(blocks_a_session * options.sessions, INT32_MAX / 2);
   if (options.memory_budget_bytes == 0) return wanted;
-  const int64_t left =
-      options.memory_budget_bytes - numbers.weights_bytes - numbers.workspace_bytes;
-  if (left < block_bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "memory_budget_bytes is ", options.memory_budget_bytes, "; weights need ",
-        numbers.weights_bytes, ", workspace ", numbers.workspace_bytes, " and one KV block ",
-        block_bytes, " bytes; raise it, shorten the context or choose a smaller model"));
+  const int64_t budget = std::min<int64_t>(options.memory_budget_bytes, INT64_MAX / 4);
+  // Nor must the sums: more blocks than the budget divided by one are never costed.
+  wanted = std::clamp<int64_t>(budget / std::max<int64_t>(1, block_bytes), 1, wanted);
+  if (costs.TotalBytes(wanted) <= budget) return wanted;
+  if (costs.TotalBytes(1) > budget) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("memory_budget_bytes is ", budget, "; weights need ", numbers.weights_bytes,
+                     ", workspace ", numbers.workspace_bytes, ", heap ", costs.HeapBytes(1),
+                     " and one KV block ", block_bytes, " bytes, together ", costs.TotalBytes(1),
+                     "; raise it, shorten the context or choose a smaller model"));
   }
-  return std::min(wanted, left / block_bytes);
+  int64_t fits = 1, too_many = wanted;
+  while (too_many - fits > 1) {
+    const int64_t middle = fits + (too_many - fits) / 2;
+    (costs.TotalBytes(middle) <= budget ? fits : too_many) = middle;
+  }
+  return fits;
+}
+
+// What of the plan the heap's share follows from.
+HeapShape ShapeOfHeap(const LoadPlan& plan, const ModelHeap& model, const EngineOptions& options,
+                      const formats::ModelFile& file, const backend::Backend& backend) {
+  return {.model = model,
+          .limits = plan.limits,
+          .num_layers = plan.config.num_layers,
+          .vocab_size = plan.config.vocab_size,
+          .threads = static_cast<int32_t>(backend.num_threads()),
+          .sessions = options.sessions,
+          .block_size = options.block_size,
+          .staging_bytes = model::StagingBytes(file, plan.config)};
 }
 
 }  // namespace
 
-absl::StatusOr<LoadPlan> MakeLoadPlan(const formats::ModelFile& file, const EngineOptions& options,
+absl::StatusOr<LoadPlan> MakeLoadPlan(const formats::ModelFile& file, const ModelHeap& heap,
+                                      const EngineOptions& options,
                                       const backend::Backend& backend) {
   LoadPlan plan;
   absl::StatusOr<model::LlamaConfig> config = model::ReadLlamaConfig(file);
@@ -84,18 +142,20 @@ absl::StatusOr<LoadPlan> MakeLoadPlan(const formats::ModelFile& file, const Engi
                                                          plan.config, file, backend, plan.limits);
   numbers.kv_bytes_per_token = plan.kv_shape.TokenBytes();
   const int64_t block_bytes = backend.KvBlockBytes(plan.kv_shape);
-  absl::StatusOr<int64_t> blocks = KvBlocks(options, numbers, block_bytes);
+  const HeapShape shape = ShapeOfHeap(plan, heap, options, file, backend);
+  const Costs costs(numbers, shape, backend.ScratchBytes(), block_bytes);
+  absl::StatusOr<int64_t> blocks = KvBlocks(options, numbers, costs, block_bytes);
   if (!blocks.ok()) return blocks.status();
   numbers.kv_blocks = *blocks;
   if (__builtin_mul_overflow(*blocks, block_bytes, &numbers.kv_bytes) ||
-      numbers.kv_bytes > INT64_MAX / 2) {
+      numbers.kv_bytes > INT64_MAX / 4) {
     return absl::OutOfRangeError(absl::StrCat(*blocks, " KV blocks of ", block_bytes,
                                               " bytes are beyond any address space; shorten the "
                                               "context or plan for fewer sessions"));
   }
-  // No session can hold more than all blocks.
-  numbers.context_length = std::min(*context, *blocks * options.block_size);
-  numbers.total_bytes = numbers.weights_bytes + numbers.kv_bytes + numbers.workspace_bytes;
+  numbers.heap_bytes = costs.HeapBytes(*blocks);
+  numbers.total_bytes = costs.TotalBytes(*blocks);
+  numbers.context_length = costs.ContextLength(*blocks);
   return plan;
 }
 

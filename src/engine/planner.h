@@ -22,7 +22,8 @@ struct LoadPlan {
 // Checks the model against the backend and the options against both. OUT_OF_RANGE: a context longer
 // than the model's. RESOURCE_EXHAUSTED: the budget does not hold the weights, the workspace and one
 // block.
-absl::StatusOr<LoadPlan> MakeLoadPlan(const formats::ModelFile& file, const EngineOptions& options,
+absl::StatusOr<LoadPlan> MakeLoadPlan(const formats::ModelFile& file, const ModelHeap& heap,
+                                      const EngineOptions& options,
                                       const backend::Backend& backend);
 
 // Tokens per second that `bandwidth` allows at batch 1 and short contexts: every weight is read

@@ -1,5 +1,6 @@
 #include "engine/resources.h"
 
+#include <new>
 #include <set>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "engine/build_name.h"
 #include "engine/host_fp_mode.h"
 #include "engine/select_backend.h"
+#include "memory/counted_heap.h"
 
 namespace llmrt::engine {
 namespace {
@@ -85,6 +87,23 @@ absl::Status Allocate(Resources& resources, const FractionCallback& progress) {
   return absl::OkStatus();
 }
 
+// A budget that does not even hold the metadata is told with its numbers, too.
+absl::StatusOr<std::shared_ptr<const Model>> OpenModel(ModelSource& source,
+                                                       const EngineOptions& options,
+                                                       const EngineAccounts& accounts) {
+  memory::ForgetHeapRefusal();
+  try {
+    return Model::Open(source, options.use_mmap, accounts.heap.get());
+  } catch (const std::bad_alloc&) {
+    const memory::HeapRefusal refusal = memory::LastHeapRefusal();
+    if (refusal.limit_bytes == 0) throw;
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "memory_budget_bytes is ", refusal.limit_bytes, "; opening the model needs more than the ",
+        refusal.used_bytes, " + ", refusal.bytes,
+        " bytes of heap that it asked for until then; raise it or choose a smaller model"));
+  }
+}
+
 // A tokenizer with other ids than the model's rows would give garbage or worse.
 absl::Status CheckVocabulary(const Model& model, const model::LlamaConfig& config) {
   if (model.file().tokenizer().tokens.empty() || model.vocab_size() <= config.vocab_size) {
@@ -97,22 +116,33 @@ absl::Status CheckVocabulary(const Model& model, const model::LlamaConfig& confi
 
 }  // namespace
 
+EngineAccounts EngineAccounts::Create(int64_t limit_bytes) {
+  EngineAccounts accounts;
+  accounts.everything = memory::Budget::Create(limit_bytes);
+  accounts.heap = memory::Budget::Create(0, accounts.everything.get());
+  return accounts;
+}
+
 absl::StatusOr<std::unique_ptr<Resources>> LoadResources(ModelSource& source,
                                                          const EngineOptions& options, LogRing& log,
-                                                         const FractionCallback& progress) {
+                                                         const FractionCallback& progress,
+                                                         EngineAccounts accounts) {
+  if (accounts.heap.get() == nullptr) {
+    accounts = EngineAccounts::Create(options.memory_budget_bytes);
+  }
   auto resources = std::make_unique<Resources>();
-  absl::StatusOr<std::shared_ptr<const Model>> model = Model::Open(source, options.use_mmap);
+  absl::StatusOr<std::shared_ptr<const Model>> model = OpenModel(source, options, accounts);
   if (!model.ok()) return model.status();
   resources->model = *std::move(model);
   resources->host_hooks = options.memory_hooks;
-  resources->memory = std::make_unique<memory::LargeMemory>(options.memory_budget_bytes,
+  resources->memory = std::make_unique<memory::LargeMemory>(accounts.everything,
                                                             InHostFpMode(resources->host_hooks));
   absl::StatusOr<std::unique_ptr<backend::Backend>> backend =
       SelectBackend(options, *resources->memory);
   if (!backend.ok()) return backend.status();
   resources->backend = *std::move(backend);
-  absl::StatusOr<LoadPlan> plan =
-      MakeLoadPlan(resources->model->file(), options, *resources->backend);
+  absl::StatusOr<LoadPlan> plan = MakeLoadPlan(resources->model->file(), resources->model->heap(),
+                                               options, *resources->backend);
   if (!plan.ok()) return plan.status();
   resources->plan = *std::move(plan);
   absl::Status status = CheckVocabulary(*resources->model, resources->plan.config);

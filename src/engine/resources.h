@@ -13,6 +13,7 @@
 #include "engine/options.h"
 #include "engine/planner.h"
 #include "kv/paged_cache.h"
+#include "memory/budget.h"
 #include "memory/large_buffer.h"
 #include "model/forward_pass.h"
 #include "model/llama_weights.h"
@@ -20,6 +21,15 @@
 #include "scheduler/scheduler.h"
 
 namespace llmrt::engine {
+
+// What one engine's memory is charged to.
+struct EngineAccounts {
+  memory::BudgetRef everything;  // with the host's limit; large memory is charged here
+  memory::BudgetRef heap;        // below it: all small objects, the model's own account included
+
+  // `limit_bytes` 0: no limit.
+  static EngineAccounts Create(int64_t limit_bytes);
+};
 
 // Not movable: its parts point at one another.
 struct Resources {
@@ -44,9 +54,11 @@ struct Resources {
 // Told the phase's fraction; false ends the load with CANCELLED.
 using FractionCallback = std::function<bool(float fraction)>;
 
-// Opens, plans, allocates and reads. What fails leaves nothing behind.
+// Opens, plans, allocates and reads. What fails leaves nothing behind. Heap goes to the calling
+// thread's account, which should be that of `accounts`; accounts are made where none are given.
 absl::StatusOr<std::unique_ptr<Resources>> LoadResources(ModelSource& source,
                                                          const EngineOptions& options, LogRing& log,
-                                                         const FractionCallback& progress);
+                                                         const FractionCallback& progress,
+                                                         EngineAccounts accounts = {});
 
 }  // namespace llmrt::engine

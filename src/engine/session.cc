@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "engine/engine_core.h"
+#include "memory/counted_heap.h"
 
 namespace llmrt::engine {
 
@@ -14,6 +15,7 @@ Session::Session(std::shared_ptr<Engine> engine, std::shared_ptr<SessionState> s
 Session::~Session() { engine_->core().DestroySession(*state_); }
 
 absl::Status Session::AppendTokens(absl::Span<const int32_t> tokens) {
+  const memory::ScopedHeapAccount account(engine_->core().heap());
   return engine_->core().AppendTokens(*state_, tokens);
 }
 
@@ -27,12 +29,14 @@ absl::Status Session::AppendText(std::string_view text, const text::EncodeOption
   text::EncodeOptions here = options;
   here.add_special = options.add_special && *empty;
   here.add_eos = false;  // the generation goes on behind the text
+  const memory::ScopedHeapAccount account(engine_->core().heap());
   absl::StatusOr<std::vector<int32_t>> tokens = (*tokenizer)->Encode(text, here);
   if (!tokens.ok()) return tokens.status();
   return engine_->core().AppendTokens(*state_, *tokens);
 }
 
 absl::StatusOr<std::shared_ptr<Stream>> Session::Submit(StreamOptions options) {
+  const memory::ScopedHeapAccount account(engine_->core().heap());
   absl::StatusOr<std::shared_ptr<StreamState>> stream =
       engine_->core().Submit(state_, std::move(options));
   if (!stream.ok()) return stream.status();

@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "memory/counted_heap.h"
 #include "numerics/fp_mode.h"
 
 namespace llmrt::engine {
@@ -42,6 +43,17 @@ Step::Step(Resources& resources) : resources_(resources) {
   positions_.reserve(rows);
   sequences_.reserve(rows);
   logit_rows_.reserve(static_cast<size_t>(limits.logit_rows));
+}
+
+int64_t Step::HeapBytes(const model::StepLimits& limits) {
+  using memory::HeapBytesOf;
+  constexpr int64_t kId = sizeof(int32_t);
+  const int64_t running = limits.logit_rows;
+  return HeapBytesOf(sizeof(Step)) + HeapBytesOf(running * int64_t{sizeof(Item)}) +
+         HeapBytesOf(running * int64_t{sizeof(absl::Span<const int32_t>)}) +
+         HeapBytesOf(running * int64_t{sizeof(backend::BlockCopy)}) +
+         HeapBytesOf(running * int64_t{sizeof(backend::Range)}) +
+         3 * HeapBytesOf(limits.rows * kId) + HeapBytesOf(limits.logit_rows * kId);
 }
 
 void Step::ClearBatch() {

@@ -30,6 +30,8 @@ class Step {
  public:
   // All storage that a step needs is reserved here.
   explicit Step(Resources& resources);
+  // What the constructor takes and planning grows to, for plans.
+  static int64_t HeapBytes(const model::StepLimits& limits);
 
   bool in_flight() const { return phase_ != Phase::kIdle; }
 

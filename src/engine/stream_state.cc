@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "memory/counted_heap.h"
 
 namespace llmrt::engine {
 namespace {
@@ -79,6 +80,18 @@ absl::StatusOr<std::shared_ptr<StreamState>> StreamState::Create(StreamOptions o
     if (prompt.first_new == 0) state->prompt_logprobs_.push_back(0);  // nothing comes before it
   }
   return state;
+}
+
+int64_t StreamState::HeapBytes() {
+  using memory::HeapBytesOf;
+  // libstdc++'s deque: a map of 8 nodes, and nodes of 512 bytes; what is pushed and popped lies in
+  // two of them at times.
+  constexpr int64_t kMap = HeapBytesOf(8 * sizeof(void*));
+  constexpr int64_t kNode = HeapBytesOf(512);
+  constexpr int64_t kText = HeapBytesOf(128);
+  constexpr int64_t kSharedCounts = 24;  // of a pointer that was taken over
+  return HeapBytesOf(sizeof(StreamState)) + HeapBytesOf(kSharedCounts) + 2 * kMap + 3 * kNode +
+         kText;
 }
 
 int64_t StreamState::MicrosSinceSubmit() const {

@@ -54,6 +54,11 @@ class StreamState {
                                                              std::shared_ptr<ReadySignal> ready,
                                                              bool pumped);
 
+  // Of a stream that is read as it runs, for plans: itself, its two queues (of log-probabilities an
+  // empty one) and the text of the same tokens. What a stream is asked for beyond that (thousands
+  // of unread tokens, log-probabilities, long stop strings) is not planned.
+  static int64_t HeapBytes();
+
   // --- The step loop's end. One caller at a time.
 
   const StreamOptions& options() const { return options_; }

@@ -1,6 +1,7 @@
 #include "kv/block_pool.h"
 
 #include "absl/strings/str_cat.h"
+#include "memory/counted_heap.h"
 
 namespace llmrt::kv {
 
@@ -9,6 +10,11 @@ BlockPool::BlockPool(int32_t num_blocks) {
   free_.reserve(static_cast<size_t>(num_blocks));
   // The stack hands out ascending numbers at first, which keeps early sequences contiguous.
   for (int32_t block = num_blocks - 1; block >= 0; --block) free_.push_back(block);
+}
+
+int64_t BlockPool::HeapBytes(int64_t num_blocks) {
+  return memory::HeapBytesOf(num_blocks * int64_t{sizeof(Entry)}) +
+         memory::HeapBytesOf(num_blocks * int64_t{sizeof(int32_t)});
 }
 
 BlockRef BlockPool::Allocate() {

@@ -34,6 +34,9 @@ class BlockPool {
   // All storage is allocated here; nothing allocates later.
   explicit BlockPool(int32_t num_blocks);
 
+  // What the constructor takes, for plans.
+  static int64_t HeapBytes(int64_t num_blocks);
+
   // A free block, or else the cached one that was left longest ago; pinned once, by one holder.
   // kNoBlock when all blocks are pinned.
   BlockRef Allocate();

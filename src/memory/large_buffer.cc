@@ -1,10 +1,9 @@
-// Large buffers from the host's hooks or from the system, counted against the budget. The count is
-// taken before the memory is asked for and given back if there is none, so that allocations racing
-// each other never pass the limit together.
+// Large buffers from the host's hooks or from the system. The account is charged before the memory
+// is asked for and refunded if there is none, so that allocations racing each other never pass the
+// limit together.
 #include "memory/large_buffer.h"
 
 #include <cstdlib>
-#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -52,10 +51,6 @@ absl::Status SystemHasNone(int64_t bytes, Tag tag, int64_t used, bool from_host)
       " has none; ", used, " bytes are used; free memory or ", Remedy(tag)));
 }
 
-// A process has 2^47 bytes of addresses; allocators are not asked for more, since rounding such a
-// size up could overflow, and checking ones treat the question itself as a fault.
-constexpr int64_t kAddressSpaceBytes = int64_t{1} << 47;
-
 void RaiseTo(std::atomic<int64_t>& peak, int64_t value) {
   int64_t seen = peak.load(std::memory_order_relaxed);
   while (seen < value && !peak.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
@@ -96,7 +91,10 @@ LargeBuffer::~LargeBuffer() {
 }
 
 LargeMemory::LargeMemory(int64_t limit_bytes, HostHooks hooks)
-    : limit_bytes_(limit_bytes), hooks_(BothOrNone(hooks)) {}
+    : LargeMemory(Budget::Create(limit_bytes), hooks) {}
+
+LargeMemory::LargeMemory(BudgetRef budget, HostHooks hooks)
+    : budget_(std::move(budget)), hooks_(BothOrNone(hooks)) {}
 
 LargeMemory::~LargeMemory() = default;
 
@@ -106,13 +104,10 @@ absl::StatusOr<LargeBuffer> LargeMemory::Allocate(int64_t bytes, Tag tag) {
         absl::StrCat(TagName(tag), " ", bytes, " bytes; a size is 0 or more"));
   }
   if (bytes == 0) return LargeBuffer();
-  const int64_t limit = limit_bytes_ > 0 ? limit_bytes_ : std::numeric_limits<int64_t>::max();
-  int64_t used = used_.load(std::memory_order_relaxed);
-  do {
-    // Written as a subtraction: used + bytes could overflow, limit - used cannot.
-    if (bytes > limit - used) return OverBudget(bytes, tag, used, limit);
-  } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
-
+  if (!budget_->Charge(bytes)) {
+    const Budget& limiting = budget_->limiting();
+    return OverBudget(bytes, tag, limiting.used_bytes(), limiting.limit_bytes());
+  }
   const bool from_host = hooks_.allocate != nullptr;
   void* data = nullptr;
   if (bytes < kAddressSpaceBytes) {
@@ -120,10 +115,10 @@ absl::StatusOr<LargeBuffer> LargeMemory::Allocate(int64_t bytes, Tag tag) {
                      : SystemAllocate(bytes);
   }
   if (data == nullptr) {
-    used_.fetch_sub(bytes, std::memory_order_relaxed);
-    return SystemHasNone(bytes, tag, used, from_host);
+    budget_->Refund(bytes);
+    return SystemHasNone(bytes, tag, used_bytes(), from_host);
   }
-  RaiseTo(peak_, used + bytes);
+  RaiseTo(peak_, used_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
   used_by_tag_[static_cast<int>(tag)].fetch_add(bytes, std::memory_order_relaxed);
   LargeBuffer buffer;  // owns `data` from here on, whatever is returned
   buffer.owner_ = this;
@@ -144,9 +139,10 @@ void LargeMemory::Release(uint8_t* data, int64_t bytes, Tag tag) {
   } else {
     std::free(data);
   }
-  // After the memory is back: the count never says less than what is held.
+  // After the memory is back: the counts never say less than what is held.
   used_by_tag_[static_cast<int>(tag)].fetch_sub(bytes, std::memory_order_relaxed);
   used_.fetch_sub(bytes, std::memory_order_relaxed);
+  budget_->Refund(bytes);
 }
 
 }  // namespace llmrt::memory

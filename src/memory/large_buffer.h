@@ -1,6 +1,6 @@
 // Large, aligned, tagged memory: weights, KV blocks, workspace. Every byte of it passes through one
-// LargeMemory, so that the host can supply it and the budget can refuse it. Small objects live on
-// the library's own counted heap instead (counted_heap.h).
+// LargeMemory, so that the host can supply it and the budget (budget.h) can refuse it. Small
+// objects live on the library's own counted heap instead (counted_heap.h).
 #pragma once
 
 #include <atomic>
@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "memory/budget.h"
 
 namespace llmrt::memory {
 
@@ -47,18 +48,20 @@ class LargeBuffer {
   Tag tag_ = Tag::kWorkspace;
 };
 
-// Counts what is handed out, by tag, against a hard limit. Thread-safe.
+// Counts what is handed out, by tag, and charges it to an account. Thread-safe.
 class LargeMemory {
  public:
-  // `limit_bytes` 0: no limit.
+  // An account of its own; `limit_bytes` 0: no limit.
   explicit LargeMemory(int64_t limit_bytes, HostHooks hooks = {});
+  // One that others charge, too. Not null.
+  explicit LargeMemory(BudgetRef budget, HostHooks hooks = {});
   ~LargeMemory();
 
   // RESOURCE_EXHAUSTED when the limit or the system says no; the message names tag, size and limit.
   // The bytes are uninitialized. `bytes` 0 gives an empty buffer.
   absl::StatusOr<LargeBuffer> Allocate(int64_t bytes, Tag tag);
 
-  int64_t limit_bytes() const { return limit_bytes_; }
+  // Of this memory alone, whoever else charges the account.
   int64_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
   int64_t peak_bytes() const { return peak_.load(std::memory_order_relaxed); }
   int64_t used_bytes(Tag tag) const {
@@ -69,7 +72,7 @@ class LargeMemory {
   friend class LargeBuffer;
   void Release(uint8_t* data, int64_t bytes, Tag tag);
 
-  const int64_t limit_bytes_;
+  const BudgetRef budget_;
   const HostHooks hooks_;
   std::atomic<int64_t> used_{0};
   std::atomic<int64_t> peak_{0};

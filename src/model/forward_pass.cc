@@ -16,8 +16,9 @@ using backend::ActivationFormat;
 using backend::Matrix;
 using backend::Range;
 
-// Rope tables are built and uploaded in pieces of this many positions.
-constexpr int64_t kRopePiece = 1024;
+// Bytes of the rope table that are made on the heap before they go to the backend: few, because the
+// workspace is allocated by then and a plan would have to hold both.
+constexpr int64_t kRopePieceBytes = 16 << 10;
 
 FormatSet FormatsOf(const LlamaWeights& weights, const backend::Backend& backend) {
   FormatSet formats;
@@ -99,11 +100,12 @@ absl::Status ForwardPass::Allocate() {
     if (layout.prepared[i] >= 0) prepared_[i] = buffer_->data() + layout.prepared[i];
   }
   const std::vector<double> frequencies = numerics::RopeFrequencies(config_.rope);
-  std::vector<float> piece(static_cast<size_t>(kRopePiece * config_.rope.dims));
-  for (int64_t first = 0; first < limits_.context_length; first += kRopePiece) {
-    const int64_t count = std::min(kRopePiece, limits_.context_length - first);
+  const int64_t row_bytes = int64_t{config_.rope.dims} * 4;
+  const int64_t positions = std::max<int64_t>(1, kRopePieceBytes / row_bytes);
+  std::vector<float> piece(static_cast<size_t>(positions * config_.rope.dims));
+  for (int64_t first = 0; first < limits_.context_length; first += positions) {
+    const int64_t count = std::min(positions, limits_.context_length - first);
     numerics::FillRopeTable(frequencies, first, count, piece.data());
-    const int64_t row_bytes = int64_t{config_.rope.dims} * 4;
     absl::Status status = backend_.Upload(
         *buffer_, layout.rope + first * row_bytes,
         {reinterpret_cast<const uint8_t*>(piece.data()), static_cast<size_t>(count * row_bytes)});

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "memory/counted_heap.h"
 #include "model/content_hash.h"
 #include "numerics/fp_mode.h"
 #include "quant/dequantize.h"
@@ -112,11 +113,28 @@ class TensorCensus {
   absl::Status status_;
 };
 
+int64_t RowsAPiece(const TensorInfo& tensor) {
+  const int64_t row_bytes = tensor.bytes / std::max<int64_t>(1, tensor.rows());
+  return std::max<int64_t>(1, kPieceBytes / std::max<int64_t>(1, row_bytes));
+}
+
+int64_t LargestPiece(const ModelFile& file) {
+  int64_t largest = 0;
+  for (const TensorInfo& tensor : file.tensors()) {
+    const int64_t row_bytes = tensor.bytes / std::max<int64_t>(1, tensor.rows());
+    largest = std::max(largest, std::min(RowsAPiece(tensor), tensor.rows()) * row_bytes);
+  }
+  return largest;
+}
+
 // Reads tensors one after the other, hashing and reporting as it goes.
 class WeightReader {
  public:
   WeightReader(const ModelFile& file, Backend& backend, const LoadProgress& progress)
-      : file_(file), backend_(backend), progress_(progress) {}
+      : file_(file), backend_(backend), progress_(progress) {
+    // At once: growing, it would hold two pieces at a time.
+    piece_.reserve(static_cast<size_t>(LargestPiece(file)));
+  }
 
   absl::StatusOr<std::unique_ptr<Matrix>> Load(std::string_view name, int64_t rows, int64_t cols) {
     absl::StatusOr<const TensorInfo*> tensor = Find(file_, name, rows, cols);
@@ -125,8 +143,7 @@ class WeightReader {
         backend_.CreateMatrix((*tensor)->type, rows, cols);
     if (!matrix.ok()) return matrix.status();
     const int64_t row_bytes = (*tensor)->bytes / rows;
-    const int64_t rows_a_piece =
-        std::max<int64_t>(1, kPieceBytes / std::max<int64_t>(1, row_bytes));
+    const int64_t rows_a_piece = RowsAPiece(**tensor);
     for (int64_t row = 0; row < rows; row += rows_a_piece) {
       const int64_t count = std::min(rows_a_piece, rows - row);
       piece_.resize(static_cast<size_t>(count * row_bytes));
@@ -238,6 +255,11 @@ int64_t BytesToRead(const ModelFile& file) {
   int64_t bytes = 0;
   for (const TensorInfo& tensor : file.tensors()) bytes += tensor.bytes;
   return bytes;
+}
+
+int64_t StagingBytes(const ModelFile& file, const LlamaConfig& config) {
+  return memory::HeapBytesOf(LargestPiece(file)) +
+         memory::HeapBytesOf(int64_t{config.dim} * int64_t{sizeof(float)});
 }
 
 absl::StatusOr<LlamaWeights> LoadWeights(const ModelFile& file, const LlamaConfig& config,

@@ -52,6 +52,9 @@ using LoadProgress = std::function<bool(int64_t bytes_done)>;
 // Bytes that LoadWeights will read: the progress' whole.
 int64_t BytesToRead(const formats::ModelFile& file);
 
+// The most that LoadWeights holds besides the weights: a piece of the file and a norm's values.
+int64_t StagingBytes(const formats::ModelFile& file, const LlamaConfig& config);
+
 // After CheckTensors, with the rope divisors in `config` where the file has them. Allocates and
 // fills.
 absl::StatusOr<LlamaWeights> LoadWeights(const formats::ModelFile& file, const LlamaConfig& config,

@@ -4,12 +4,18 @@
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
+#include "memory/counted_heap.h"
 
 namespace llmrt::scheduler {
 
 Scheduler::Scheduler(kv::PagedCache& cache, const SchedulerLimits& limits)
     : cache_(cache), limits_(limits) {
   plan_.reserve(static_cast<size_t>(limits.running_max));
+}
+
+int64_t Scheduler::HeapBytes(int64_t running_max) {
+  return memory::HeapBytesOf(sizeof(Scheduler)) +
+         memory::HeapBytesOf(running_max * int64_t{sizeof(Assignment)});
 }
 
 void Scheduler::ReserveRoom(size_t requests) {

@@ -67,6 +67,8 @@ struct Assignment {
 class Scheduler {
  public:
   Scheduler(kv::PagedCache& cache, const SchedulerLimits& limits);
+  // Of a scheduler without requests, for plans.
+  static int64_t HeapBytes(int64_t running_max);
 
   // Room for `requests` requests in line: what may throw, so that Enqueue cannot.
   void ReserveRoom(size_t requests);

@@ -176,9 +176,16 @@ static void create_checks_its_arguments(void) {
 }
 
 static void a_budget_is_a_limit_on_the_load(void) {
+  llmrt_engine* engine = NULL;
   llmrt_source* source = model_source();
   llmrt_options* options = options_of(LLMRT_OPTIONS_ENGINE);
+  /* Not even the engine's own objects fit: there is no engine whose load could tell. */
   CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_MEMORY_BUDGET_BYTES, 4096));
+  CHECK_STATUS(llmrt_engine_create(source, options, &engine), LLMRT_STATUS_RESOURCE_EXHAUSTED);
+  CHECK(engine == NULL && strstr(last_message(), "budget of 4096 bytes") != NULL);
+  CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_MEMORY_BUDGET_BYTES, 20000));
+  CHECK(load_with(source, options) == LLMRT_STATUS_RESOURCE_EXHAUSTED);
+  CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_MEMORY_BUDGET_BYTES, 100000));
   CHECK(load_with(source, options) == LLMRT_STATUS_RESOURCE_EXHAUSTED);
   CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_MEMORY_BUDGET_BYTES, 0));
   CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_CONTEXT_LENGTH, 1 << 30));
@@ -258,7 +265,10 @@ static void a_loaded_engine_tells_about_itself(llmrt_engine* engine) {
   CHECK_OK(llmrt_engine_wait_load(engine, 0));
   CHECK_OK(llmrt_engine_get_plan(engine, &plan));
   CHECK_OK(llmrt_engine_get_info(engine, &info));
-  CHECK(info.threads == 1 && info.memory_used_bytes == plan.total_bytes);
+  const int64_t large_bytes = plan.weights_bytes + plan.kv_bytes + plan.workspace_bytes;
+  CHECK(info.threads == 1 && info.memory_used_bytes == large_bytes + info.heap_bytes);
+  CHECK(plan.total_bytes == large_bytes + plan.heap_bytes);
+  CHECK(plan.total_bytes >= info.memory_peak_bytes);
   CHECK(info.blocks_total == plan.kv_blocks);
   CHECK_OK(llmrt_engine_get_fingerprint(engine, text, sizeof text, &length));
   CHECK(length > 0);

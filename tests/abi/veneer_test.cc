@@ -140,7 +140,7 @@ TEST(VeneerTest, TextIsGeneratedPieceByPiece) {
   const std::vector<int32_t> tokens = session.Tokens();
   EXPECT_EQ(tokens.size(), static_cast<size_t>(prompt + 12));
   EXPECT_FALSE(engine.Fingerprint().empty());
-  EXPECT_EQ(engine.Plan().total_bytes, engine.Info().memory_used_bytes);
+  EXPECT_GE(engine.Plan().total_bytes, engine.Info().memory_used_bytes);
   EXPECT_EQ(engine.GetModel().Info().num_tensors,
             llmrt::Model(llmrt::Source::FromPath(path)).Info().num_tensors);
   while (engine.PollLog().has_value()) continue;

@@ -98,7 +98,7 @@ class PlanTest(ProgramTest):
     def test_fields_add_up(self):
         for name in MODELS:
             plan = self.json_of('plan', shared_model(f'{name}.gguf'), '--sessions', '3', '--context', '200')
-            self.assertEqual(plan['total_bytes'], plan['weights_bytes'] + plan['kv_bytes'] + plan['workspace_bytes'])
+            self.assertEqual(plan['total_bytes'], plan['weights_bytes'] + plan['kv_bytes'] + plan['workspace_bytes'] + plan['heap_bytes'])
             self.assertEqual(plan['context_length'], 200)
             # Three sessions of 200 tokens in whole blocks.
             self.assertGreaterEqual(plan['kv_blocks'], 3 * math.ceil(200 / plan['block_size']))
@@ -154,7 +154,7 @@ class PlanTest(ProgramTest):
 
     def test_people_get_a_table(self):
         text = self.succeed('plan', bundled_model(), '--sessions', '2', '--context', '64').decode()
-        for row in ('weights', 'KV per token', 'KV cache', 'workspace', 'total', 'context', 'decode ceiling'):
+        for row in ('weights', 'KV per token', 'KV cache', 'workspace', 'heap', 'total', 'context', 'decode ceiling'):
             self.assertRegex(text, rf'(?m)^{row} ')
 
 

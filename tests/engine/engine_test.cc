@@ -189,7 +189,10 @@ TEST(EngineTest, InfoCountsWhatWasDone) {
   EXPECT_EQ(info.totals.steps, 6);
   EXPECT_EQ(info.num_sessions, 0);
   EXPECT_EQ(info.blocks_used, 0);
-  EXPECT_EQ(info.memory_used_bytes, engine->GetPlan()->total_bytes);
+  const Plan plan = engine->GetPlan().value();
+  EXPECT_EQ(info.memory_used_bytes,
+            plan.weights_bytes + plan.kv_bytes + plan.workspace_bytes + info.heap_bytes);
+  EXPECT_GE(plan.total_bytes, info.memory_peak_bytes);
 }
 
 }  // namespace

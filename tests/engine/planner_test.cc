@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+
 #include "engine/select_backend.h"
+#include "memory/counted_heap.h"
 #include "tests/model/random_model.h"
 
 namespace llmrt::engine {
@@ -12,10 +16,11 @@ class PlannerTest : public ::testing::Test {
  protected:
   absl::StatusOr<LoadPlan> Make(const EngineOptions& options) {
     backend_ = SelectBackend(options, memory_).value();
-    return MakeLoadPlan(*file_, options, *backend_);
+    return MakeLoadPlan(*file_, heap_, options, *backend_);
   }
 
   memory::LargeMemory memory_{0};
+  ModelHeap heap_{.bytes = 100000, .open_peak_bytes = 200000};
   std::unique_ptr<formats::ModelFile> file_ = llmrt::testing::OpenRandomModel({});
   std::unique_ptr<backend::Backend> backend_;
 };
@@ -48,31 +53,63 @@ TEST_F(PlannerTest, BlocksHoldTheSessionsThatWerePlannedFor) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->numbers.kv_blocks, 3 * 7);  // 100 tokens take 7 blocks of 16
   EXPECT_EQ(plan->numbers.context_length, 100);
-  EXPECT_EQ(plan->numbers.total_bytes,
-            plan->numbers.weights_bytes + plan->numbers.kv_bytes + plan->numbers.workspace_bytes);
+  EXPECT_EQ(plan->numbers.total_bytes, plan->numbers.weights_bytes + plan->numbers.kv_bytes +
+                                           plan->numbers.workspace_bytes +
+                                           plan->numbers.heap_bytes);
 }
 
-TEST_F(PlannerTest, ABudgetShrinksTheKvToWhatFits) {
+TEST_F(PlannerTest, ABudgetGivesKvWhatItLeavesAndNoMore) {
   EngineOptions options;
+  options.sessions = 2;
   const Plan unlimited = Make(options)->numbers;
   const int64_t block_bytes = unlimited.kv_bytes / unlimited.kv_blocks;
-  options.memory_budget_bytes =
-      unlimited.weights_bytes + unlimited.workspace_bytes + 3 * block_bytes + block_bytes / 2;
-  const Plan limited = Make(options)->numbers;
-  EXPECT_EQ(limited.kv_blocks, 3);
-  EXPECT_LE(limited.total_bytes, options.memory_budget_bytes);
-  EXPECT_EQ(limited.context_length, 3 * 16);  // no session can hold more than all blocks
+  // A block's tokens cost the heap something as well: ids in the two sessions, a place in the pool.
+  const int64_t block_with_heap = block_bytes + 2 * 16 * 32;
+  int64_t blocks = unlimited.kv_blocks;
+  for (int64_t budget = unlimited.total_bytes; blocks > 1; budget -= block_bytes / 3) {
+    options.memory_budget_bytes = budget;
+    const auto limited = Make(options);
+    ASSERT_TRUE(limited.ok()) << limited.status();
+    EXPECT_LE(limited->numbers.total_bytes, budget);
+    EXPECT_LE(limited->numbers.kv_blocks, blocks);
+    EXPECT_LT(budget - limited->numbers.total_bytes, block_with_heap);
+    blocks = limited->numbers.kv_blocks;
+    // No session can hold more than all blocks.
+    EXPECT_EQ(limited->numbers.context_length, std::min<int64_t>(640, blocks * 16));
+  }
 }
 
-TEST_F(PlannerTest, ABudgetWithoutRoomForOneBlockIsRefusedWithTheNumbers) {
+TEST_F(PlannerTest, ABudgetOneByteTooSmallIsRefusedWithTheNumbers) {
   EngineOptions options;
-  const Plan unlimited = Make(options)->numbers;
-  options.memory_budget_bytes = unlimited.weights_bytes + unlimited.workspace_bytes;
+  options.memory_budget_bytes = 1;
+  const std::string told(Make(options).status().message());
+  const size_t at = told.find("together ");
+  ASSERT_NE(at, std::string::npos) << told;
+  const int64_t least = std::stoll(told.substr(at + 9));
+  options.memory_budget_bytes = least;
+  const auto plan = Make(options);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->numbers.kv_blocks, 1);
+  EXPECT_EQ(plan->numbers.total_bytes, least);
+  options.memory_budget_bytes = least - 1;
   const absl::Status status = Make(options).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_NE(status.message().find(std::to_string(options.memory_budget_bytes)),
-            std::string_view::npos);
-  EXPECT_NE(status.message().find(std::to_string(unlimited.weights_bytes)), std::string_view::npos);
+  const Plan& numbers = plan->numbers;
+  for (const int64_t number : {least - 1, numbers.weights_bytes, numbers.workspace_bytes,
+                               numbers.heap_bytes, numbers.kv_bytes, least}) {
+    EXPECT_NE(status.message().find(std::to_string(number)), std::string_view::npos)
+        << number << " in " << status.message();
+  }
+}
+
+TEST_F(PlannerTest, TheModelsHeapIsPartOfThePlanAndSoIsTheLoadsPeak) {
+  if (!memory::HeapIsCounted()) GTEST_SKIP() << "a sanitizer keeps its own operator new";
+  const Plan plan = Make({})->numbers;
+  heap_.bytes += 12345;
+  EXPECT_EQ(Make({})->numbers.heap_bytes, plan.heap_bytes + 12345);
+  // Opening took more than everything takes later: then that is the total.
+  heap_.open_peak_bytes = plan.total_bytes + 500000;
+  EXPECT_EQ(Make({})->numbers.total_bytes, plan.total_bytes + 500000);
 }
 
 TEST_F(PlannerTest, AContextBeyondTheModelsIsOutOfRange) {

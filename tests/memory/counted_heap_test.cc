@@ -27,6 +27,13 @@ struct alignas(256) Wide {
   char bytes[256];
 };
 
+// Called as a function: a new-expression could be optimized away with its delete.
+struct FreeBlock {
+  void operator()(void* block) const { ::operator delete(block); }
+};
+using Block = std::unique_ptr<void, FreeBlock>;
+Block MakeBlock(std::size_t bytes) { return Block(::operator new(bytes)); }
+
 TEST_F(CountedHeapTest, AllocationsBeforeMainAreCounted) {
   EXPECT_GE(HeapBytes(), static_cast<int64_t>(kMadeBeforeMain.size()));
 }
@@ -107,6 +114,102 @@ TEST_F(CountedHeapTest, ChosenAllocationFailsOnceAndOnlyInItsThread) {
   EXPECT_NE(third, nullptr);
   ::operator delete(first);
   ::operator delete(third);
+}
+
+TEST_F(CountedHeapTest, AChunkIsWhatGlibcTakesForIt) {
+  EXPECT_EQ(ChunkBytes(0), 32);
+  EXPECT_EQ(ChunkBytes(24), 32);
+  EXPECT_EQ(ChunkBytes(25), 48);
+  EXPECT_EQ(ChunkBytes(1000), 1008);
+  EXPECT_EQ(HeapBytesOf(1000), 1024);
+  const int64_t before = HeapBytes();
+  void* block = ::operator new(1000);
+  EXPECT_EQ(HeapBytes() - before, HeapBytesOf(1000));
+  ::operator delete(block);
+}
+
+TEST_F(CountedHeapTest, AScopeChargesItsAccountAndItsEndTheOneBefore) {
+  const BudgetRef outer = Budget::Create(0);
+  const BudgetRef inner = Budget::Create(0, outer.get());
+  Block a, b, c, nobodys;
+  {
+    const ScopedHeapAccount scope(outer);
+    a = MakeBlock(100);
+    {
+      const ScopedHeapAccount nested(inner);
+      b = MakeBlock(200);
+      const ScopedHeapAccount none(nullptr);
+      nobodys = MakeBlock(400);
+    }
+    c = MakeBlock(300);
+  }
+  EXPECT_EQ(inner->used_bytes(), HeapBytesOf(200));
+  EXPECT_EQ(outer->used_bytes(), HeapBytesOf(100) + HeapBytesOf(200) + HeapBytesOf(300));
+  b.reset();
+  a.reset();
+  c.reset();
+  EXPECT_EQ(outer->used_bytes(), 0);
+  EXPECT_EQ(outer->peak_bytes(), HeapBytesOf(100) + HeapBytesOf(200) + HeapBytesOf(300));
+}
+
+TEST_F(CountedHeapTest, OtherThreadsFreeIntoTheAccountThatWasCharged) {
+  const BudgetRef account = Budget::Create(0);
+  const BudgetRef others = Budget::Create(0);
+  std::vector<std::unique_ptr<Wide>> blocks(100);
+  {
+    const ScopedHeapAccount scope(account);
+    for (auto& block : blocks) block = std::make_unique<Wide>();
+  }
+  EXPECT_EQ(account->used_bytes(), 100 * ChunkBytes(2 * sizeof(Wide)));
+  std::thread([&] {
+    const ScopedHeapAccount scope(others);
+    for (auto& block : blocks) block.reset();
+  }).join();
+  EXPECT_EQ(account->used_bytes(), 0);
+  EXPECT_EQ(others->peak_bytes(), 0);
+}
+
+// The last allocation frees the account; the process' count shows whether it did.
+TEST_F(CountedHeapTest, AnAccountLivesAsLongAsWhatWasChargedToIt) {
+  const int64_t before = HeapBytes();
+  Block survivor;
+  {
+    const BudgetRef root = Budget::Create(1 << 20);
+    const BudgetRef leaf = Budget::Create(0, root.get());
+    const ScopedHeapAccount scope(leaf);
+    survivor = MakeBlock(100);
+  }
+  EXPECT_GT(HeapBytes() - before, HeapBytesOf(100));
+  survivor.reset();
+  EXPECT_EQ(HeapBytes(), before);
+}
+
+TEST_F(CountedHeapTest, ARefusedAllocationIsOutOfMemoryAndLeavesItsNumbers) {
+  const BudgetRef root = Budget::Create(1000);
+  const BudgetRef leaf = Budget::Create(0, root.get());
+  ForgetHeapRefusal();
+  {
+    const ScopedHeapAccount scope(leaf);
+    const Block held = MakeBlock(500);
+    EXPECT_THROW(::operator delete(::operator new(500)), std::bad_alloc);
+    EXPECT_EQ(::operator new(500, std::nothrow), nullptr);
+    EXPECT_EQ(::operator new (500, std::align_val_t{64}, std::nothrow), nullptr);
+  }
+  EXPECT_EQ(LastHeapRefusal().bytes, ChunkBytes(564));
+  EXPECT_EQ(LastHeapRefusal().used_bytes, HeapBytesOf(500));
+  EXPECT_EQ(LastHeapRefusal().limit_bytes, 1000);
+  ForgetHeapRefusal();
+  EXPECT_EQ(LastHeapRefusal().limit_bytes, 0);
+  EXPECT_EQ(root->used_bytes(), 0);
+  ::operator delete(::operator new(5000));  // no scope, no limit
+}
+
+TEST_F(CountedHeapTest, WhatMallocRefusesIsNotCharged) {
+  const BudgetRef account = Budget::Create(0);
+  const ScopedHeapAccount scope(account);
+  volatile std::size_t huge = std::size_t{1} << 46;
+  EXPECT_EQ(::operator new(huge, std::nothrow), nullptr);
+  EXPECT_EQ(account->used_bytes(), 0);
 }
 
 TEST_F(CountedHeapTest, ThreadsBalance) {

@@ -76,6 +76,23 @@ TEST(LargeMemoryTest, LimitCanBeFilledToTheByteAndNotPassed) {
   EXPECT_EQ(memory.peak_bytes(), 1000);
 }
 
+TEST(LargeMemoryTest, OthersThatChargeTheAccountTakeFromTheSameLimit) {
+  const BudgetRef budget = Budget::Create(1000);
+  LargeMemory memory(budget);
+  ASSERT_TRUE(budget->Charge(500));
+  EXPECT_THAT(memory.Allocate(501, Tag::kKv).status().message(),
+              HasSubstr("500 of the budget of 1000 bytes are used"));
+  {
+    auto buffer = memory.Allocate(500, Tag::kKv);
+    ASSERT_TRUE(buffer.ok()) << buffer.status();
+    EXPECT_EQ(memory.used_bytes(), 500);
+    EXPECT_FALSE(budget->Charge(1));
+  }
+  EXPECT_EQ(budget->used_bytes(), 500);
+  EXPECT_EQ(budget->peak_bytes(), 1000);
+  EXPECT_EQ(memory.peak_bytes(), 500);
+}
+
 TEST(LargeMemoryTest, ZeroBytesGiveAnEmptyBufferEvenWhenFull) {
   LargeMemory memory(10);
   auto full = memory.Allocate(10, Tag::kKv);

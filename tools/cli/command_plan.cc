@@ -22,6 +22,7 @@ Outcome PrintPlanJson(const llmrt_plan& plan) {
   object["kv_blocks"] = plan.kv_blocks;
   object["kv_bytes"] = plan.kv_bytes;
   object["workspace_bytes"] = plan.workspace_bytes;
+  object["heap_bytes"] = plan.heap_bytes;
   object["total_bytes"] = plan.total_bytes;
   object["decode_tokens_per_second_ceiling"] = plan.decode_tokens_per_second_ceiling;
   object["read_bandwidth_bytes_per_second"] = plan.read_bandwidth_bytes_per_second;
@@ -44,6 +45,7 @@ Outcome PrintPlanTable(const llmrt_plan& plan) {
                             {"KV per token", FormatBytes(plan.kv_bytes_per_token)},
                             {"KV cache", blocks},
                             {"workspace", FormatBytes(plan.workspace_bytes)},
+                            {"heap", FormatBytes(plan.heap_bytes)},
                             {"total", FormatBytes(plan.total_bytes)},
                             {"context", std::to_string(plan.context_length) + " tokens"},
                             {"decode ceiling", ceiling}},

@@ -1,0 +1,76 @@
+#include "engine/heap_plan.h"
+
+#include <algorithm>
+
+#include "engine/active_stream.h"
+#include "engine/engine_core.h"
+#include "engine/resources.h"
+#include "engine/session.h"
+#include "engine/session_state.h"
+#include "engine/step.h"
+#include "engine/stream.h"
+#include "engine/stream_state.h"
+#include "memory/counted_heap.h"
+#include "model/forward_pass.h"
+#include "model/llama_weights.h"
+#include "sampling/sampler.h"
+
+namespace llmrt::engine {
+namespace {
+
+using memory::HeapBytesOf;
+
+// A shared pointer's counts stand before the object.
+constexpr int64_t kSharedCounts = 16;
+
+// An object of the backend for each matrix: storage, type and sizes (ops::HostMatrix has 80 bytes).
+constexpr int64_t kMatrixObject = HeapBytesOf(80);
+constexpr int64_t kMatricesALayer = 7;
+
+// Backend, caches, names, the load's log record: a few dozen objects of 32 to 300 bytes, whose
+// number does not depend on the model.
+constexpr int64_t kSmallObjects = 4096;
+// A thread's start record and handle.
+constexpr int64_t kThreadObjects = 96;
+
+// Tokenizing takes the text in the model's alphabet (up to about 8 bytes a token of prose) and ids
+// that grow by doubling (up to 3 times 4 bytes while they move), and works on a piece at a time.
+constexpr int64_t kEncodeBytesAToken = 20;
+constexpr int64_t kEncodePieceBytes = 24 << 10;
+
+}  // namespace
+
+int64_t LoadingHeapBytes(const HeapShape& shape) {
+  const int64_t matrices = kMatricesALayer * shape.num_layers + 2;
+  return shape.model.bytes + HeapBytesOf(sizeof(Engine) + kSharedCounts) +
+         HeapBytesOf(sizeof(EngineCore)) + HeapBytesOf(sizeof(Resources)) +
+         HeapBytesOf(shape.num_layers * int64_t{sizeof(model::LlamaLayer)}) +
+         matrices * kMatrixObject + shape.threads * kThreadObjects + kSmallObjects +
+         shape.staging_bytes;
+}
+
+int64_t LoadedHeapBytes(const HeapShape& shape, int64_t kv_blocks) {
+  return LoadingHeapBytes(shape) - shape.staging_bytes + HeapBytesOf(sizeof(model::ForwardPass)) +
+         HeapBytesOf(sizeof(kv::PagedCache)) + kv::BlockPool::HeapBytes(kv_blocks) +
+         scheduler::Scheduler::HeapBytes(shape.limits.logit_rows) +
+         sampling::Sampler::ScratchBytes(shape.vocab_size) + Step::HeapBytes(shape.limits);
+}
+
+int64_t SessionHeapBytes(int64_t context_length, int32_t block_size) {
+  // The lists of streams, the engine's and the scheduler's: an entry in each, and as much again for
+  // their growth.
+  constexpr int64_t kLists = 2 * (2 * sizeof(void*) + sizeof(std::weak_ptr<StreamState>));
+  return HeapBytesOf(sizeof(Session) + kSharedCounts) +
+         HeapBytesOf(sizeof(Stream) + kSharedCounts) +
+         SessionState::HeapBytes(context_length, block_size) + StreamState::HeapBytes() +
+         HeapBytesOf(sizeof(ActiveStream)) + kLists;
+}
+
+int64_t RunningHeapBytes(const HeapShape& shape, int64_t kv_blocks, int64_t context_length) {
+  const int64_t session = SessionHeapBytes(context_length, shape.block_size);
+  const int64_t growing = HeapBytesOf(context_length * int64_t{sizeof(int32_t)});
+  const int64_t encoding = kEncodePieceBytes + kEncodeBytesAToken * context_length;
+  return LoadedHeapBytes(shape, kv_blocks) + shape.sessions * session + std::max(growing, encoding);
+}
+
+}  // namespace llmrt::engine
