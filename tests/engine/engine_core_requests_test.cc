@@ -153,17 +153,17 @@ TEST_F(RequestsTest, TokensAreCopiedFromAnyPosition) {
 
 TEST(RequestsBudgetTest, WhatNeverFitsTheBudgetIsSaidAtTheLoad) {
   EngineOptions options;
-  options.memory_budget_bytes = 1000;
-  const auto engine = Engine::Create(llmrt::testing::RandomSource(), options).value();
+  const auto source = llmrt::testing::RandomSource();
+  const Plan plan = llmrt::testing::OpenEngine(source)->GetPlan().value();
+  options.memory_budget_bytes = plan.total_bytes - plan.kv_bytes;
+  const auto engine = Engine::Create(source, options).value();
   EXPECT_EQ(engine->WaitLoad(-1).code(), absl::StatusCode::kResourceExhausted);
 }
 
 TEST(RequestsBudgetTest, ARestingSessionGivesItsBlocksUpAndComputesThemAgain) {
   EngineOptions options;
+  options.context_length = 48;
   const auto source = llmrt::testing::RandomSource();
-  const Plan plan = llmrt::testing::OpenEngine(source)->GetPlan().value();
-  const int64_t block = plan.kv_bytes / plan.kv_blocks;
-  options.memory_budget_bytes = plan.total_bytes - plan.kv_bytes + 3 * block;
   const auto engine = llmrt::testing::OpenEngine(source, options);
   // Three blocks hold 48 tokens; a resting session keeps two of them until they are needed.
   const auto resting = engine->CreateSession({}).value();
