@@ -155,7 +155,7 @@ TEST(RequestsBudgetTest, WhatNeverFitsTheBudgetIsSaidAtTheLoad) {
   EngineOptions options;
   const auto source = llmrt::testing::RandomSource();
   const Plan plan = llmrt::testing::OpenEngine(source)->GetPlan().value();
-  options.memory_budget_bytes = plan.total_bytes - plan.kv_bytes;
+  options.memory_budget_bytes = plan.weights_bytes;
   const auto engine = Engine::Create(source, options).value();
   EXPECT_EQ(engine->WaitLoad(-1).code(), absl::StatusCode::kResourceExhausted);
 }
