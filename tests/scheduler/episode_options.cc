@@ -75,16 +75,25 @@ void DrawHosts(SimulatorRandom& random, EpisodeOptions& options) {
   options.abandoned = random.Chance(200);
 }
 
-// Short prompts are admitted together and grow until they no longer fit together: what preempts.
+// Many run together and grow until they no longer fit together, which preempts. With prompts that
+// are short it is those who decode that run short of blocks; with long ones that take many steps it
+// is the prompts, when those behind them have grown meanwhile.
 void Crowd(SimulatorRandom& random, EpisodeOptions& options) {
-  options.limits.running_max = std::min<int64_t>(random.Between(3, 24), options.num_blocks);
-  options.limits.rows = options.limits.running_max + random.Length(32);
-  options.limits.logit_rows = options.limits.running_max + random.Below(4);
-  options.limits.logit_rows = std::min(options.limits.logit_rows, options.limits.rows);
-  options.context = std::min<int64_t>(kContextMax, options.num_blocks * options.block_size);
-  options.prompt_max = std::min<int64_t>(options.block_size * 2, (options.context + 1) / 2);
+  options.num_blocks = std::max(options.num_blocks, 8);
+  const int64_t slots = int64_t{options.num_blocks} * options.block_size;
+  options.context = std::min<int64_t>(kContextMax, slots);
+  SchedulerLimits& limits = options.limits;
+  limits.running_max = random.Between(3, 24);
+  if (random.Chance(600)) {
+    options.prompt_max = std::min<int64_t>(options.block_size * 2, (options.context + 1) / 2);
+    limits.rows = limits.running_max + random.Length(32);
+  } else {
+    options.prompt_max = (3 * options.context + 3) / 4;
+    limits.rows = limits.running_max + random.Between(8, 24);
+  }
+  limits.logit_rows = std::min(limits.running_max + random.Below(4), limits.rows);
   options.output_max = options.context;
-  options.sessions_max = random.Between(options.limits.running_max, 40);
+  options.sessions_max = random.Between(limits.running_max, 40);
   options.arrivals = random.Between(200, 1000);
 }
 

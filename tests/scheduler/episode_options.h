@@ -68,7 +68,7 @@ struct EpisodeOptions {
   int64_t host_calls_inside = 0;  // one of the above between a plan and its commit
   int64_t failures = 0;           // the whole step
   int64_t trims = 0;
-  int64_t pauses = 0;      // in a thousand tokens that were drawn
+  int64_t pauses = 0;      // in a thousand assignments that were run
   int64_t scores = 0;      // in a thousand prompts: rows give logits before the last
   bool abandoned = false;  // ends in the middle of a step instead of running dry
 

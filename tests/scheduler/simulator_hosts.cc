@@ -144,6 +144,8 @@ void Simulator::Fork(const Session& parent) {
   child.wakes_at = counts_.steps + random_.Length(options_.think_max);
   ++counts_.forks;
   Validate(!scheduler_.planned().empty());
+  // Many write into the blocks that they share while their parents still do.
+  if (!draining_ && status_.ok() && random_.Chance(500)) StartTurn(child);
 }
 
 void Simulator::Rewind(Session& session) {

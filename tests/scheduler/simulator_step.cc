@@ -129,6 +129,12 @@ void Simulator::Deliver(const Assignment& assignment) {
     counts_.scored_rows += end - scored;
   }
   if (end == session.num_tokens) Draw(session);
+  if (session.activity == Activity::kInLine && random_.Chance(options_.pauses)) {
+    ++counts_.pauses;
+    scheduler_.Remove(session);
+    session.activity = Activity::kPaused;
+    session.wakes_at = counts_.steps + random_.Length(50);
+  }
 }
 
 void Simulator::Draw(Session& session) {
@@ -137,19 +143,13 @@ void Simulator::Draw(Session& session) {
     session.tokens.push_back(next_token_++);
     if (!Mistaken(Mistake::kForgetToken)) ++session.num_tokens;
   }
-  if (session.outputs_left == 0) {
-    ++counts_.finished;
-    // Others are still in line with a token that they have to be told of: only the end of the
-    // commit is a state to check.
-    scheduler_.Remove(session);
-    session.activity = Activity::kResting;
-    session.wakes_at = counts_.steps + random_.Length(options_.think_max);
-  } else if (random_.Chance(options_.pauses)) {
-    ++counts_.pauses;
-    scheduler_.Remove(session);
-    session.activity = Activity::kPaused;
-    session.wakes_at = counts_.steps + random_.Length(50);
-  }
+  if (session.outputs_left > 0) return;
+  ++counts_.finished;
+  // Others are still in line with a token that they have to be told of: only the end of the commit
+  // is a state to check.
+  scheduler_.Remove(session);
+  session.activity = Activity::kResting;
+  session.wakes_at = counts_.steps + random_.Length(options_.think_max);
 }
 
 }  // namespace llmrt::scheduler

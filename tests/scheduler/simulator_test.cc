@@ -81,6 +81,7 @@ TEST_P(SimulatorMistakeTest, IsFoundOut) {
     EpisodeOptions options = RandomEpisode(seed);
     options.steps = 500;
     options.mistake = mistake;
+    if (mistake == Mistake::kKeepLogitsFrom) options.scores = options.pauses = 500;
     const absl::Status status = Simulator(options).Run();
     if (status.ok()) continue;
     ++found;
