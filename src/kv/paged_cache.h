@@ -63,7 +63,8 @@ class PagedCache {
   // Forgets all tokens from `num_tokens` on.
   void Rewind(Sequence& sequence, int64_t num_tokens);
   // Makes the empty, resting `child` share the first `num_tokens` tokens of `parent`, or as many of
-  // them as are there.
+  // them as are there. Not between a Reserve of the parent and its Commit: the block that the step
+  // copies to holds nothing yet.
   void Fork(const Sequence& parent, int64_t num_tokens, Sequence& child);
 
   // Takes the blocks for `count` more tokens of a pinned sequence, evicting what rests. Not
@@ -75,7 +76,8 @@ class PagedCache {
   // Gives back what a reservation holds beyond `count` tokens, at least 1.
   void Trim(Sequence& sequence, int64_t count);
 
-  // The most tokens that Reserve could take now.
+  // Tokens that Reserve surely takes now; all of them with a copy of a shared block, if there is
+  // room for any.
   int64_t TokensThatFit(const Sequence& sequence) const;
   // Blocks that become pinned if the sequence runs until it has `num_tokens` tokens.
   int64_t BlocksToPin(const Sequence& sequence, int64_t num_tokens) const;

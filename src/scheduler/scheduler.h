@@ -51,7 +51,7 @@ struct Request {
 };
 
 struct SchedulerLimits {
-  int64_t rows = 0;         // of one step
+  int64_t rows = 0;         // of one step; at least running_max
   int64_t logit_rows = 0;   // of these, how many can give logits
   int64_t running_max = 0;  // requests that run at a time; at most logit_rows
 };
