@@ -184,6 +184,7 @@ Outcome PrintJson(const LoadFlags& flags, const LoadOutcome& outcome, const Engi
   object["requests_per_second"] = PerSecond(outcome.finished, outcome);
   object["kv_waste"] = counts.kv_waste();
   object["preemptions"] = counts.preemptions();
+  object["tokens_recomputed"] = counts.after.tokens_recomputed - counts.before.tokens_recomputed;
   object["cached_tokens"] = outcome.cached_tokens;
   return PrintJsonLine(object);
 }
