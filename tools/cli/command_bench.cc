@@ -32,6 +32,25 @@ struct BenchFlags {
   std::vector<int64_t> batches = {1, 4, 16};
 };
 
+Outcome CheckBenchFlags(BenchFlags* flags) {
+  constexpr int64_t kMost = int64_t{1} << 31;
+  const int64_t prompt = flags->prompt.value_or(512);
+  const int64_t generated = flags->generated.value_or(128);
+  if (prompt < 0 || prompt > kMost) return WrongUsage("--pp is 0 or more");
+  if (generated < 0 || generated == 1 || generated > kMost) {
+    return WrongUsage("--tg is 0, or 2 or more: the first token starts the clock");
+  }
+  if (prompt == 0 && generated == 0) return WrongUsage("--pp 0 with --tg 0 measures nothing");
+  if (flags->repeat.value_or(3) < 1) return WrongUsage("--repeat is 1 or more");
+  if (flags->depth_text) {
+    LLMRT_CLI_TRY(ParseNumberList(*flags->depth_text, "--depth", 0, &flags->depths));
+  }
+  if (flags->batch_text) {
+    LLMRT_CLI_TRY(ParseNumberList(*flags->batch_text, "--batch", 1, &flags->batches));
+  }
+  return flags->speculate ? Failed("bench --speculate is not built yet") : Done();
+}
+
 Outcome ParseBenchFlags(const std::vector<std::string>& arguments, BenchFlags* flags,
                         bool* helped) {
   Arguments parser(
@@ -56,22 +75,7 @@ Outcome ParseBenchFlags(const std::vector<std::string>& arguments, BenchFlags* f
   flags->engine.AddTo(&parser);
   LLMRT_CLI_TRY(ParseOrHelp(&parser, arguments, helped));
   if (*helped) return Done();
-  constexpr int64_t kMost = int64_t{1} << 31;
-  const int64_t prompt = flags->prompt.value_or(512);
-  const int64_t generated = flags->generated.value_or(128);
-  if (prompt < 0 || prompt > kMost) return WrongUsage("--pp is 0 or more");
-  if (generated < 0 || generated == 1 || generated > kMost) {
-    return WrongUsage("--tg is 0, or 2 or more: the first token starts the clock");
-  }
-  if (prompt == 0 && generated == 0) return WrongUsage("--pp 0 with --tg 0 measures nothing");
-  if (flags->repeat.value_or(3) < 1) return WrongUsage("--repeat is 1 or more");
-  if (flags->depth_text) {
-    LLMRT_CLI_TRY(ParseNumberList(*flags->depth_text, "--depth", 0, &flags->depths));
-  }
-  if (flags->batch_text) {
-    LLMRT_CLI_TRY(ParseNumberList(*flags->batch_text, "--batch", 1, &flags->batches));
-  }
-  return flags->speculate ? Failed("bench --speculate is not built yet") : Done();
+  return CheckBenchFlags(flags);
 }
 
 // What was not given is shortened to what a model of a short context can do.
