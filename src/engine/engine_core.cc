@@ -334,6 +334,10 @@ absl::StatusOr<StepInfo> EngineCore::StepFor(int64_t max_us) {
     return absl::FailedPreconditionError(
         "the engine runs on its own thread; set LLMRT_ENGINE_PUMPED to pump it");
   }
+  // Who pumps in a tight loop would otherwise keep Close from ever getting the pump.
+  if (stopping_.load()) {
+    return absl::FailedPreconditionError("the engine is closed; create another");
+  }
   std::unique_lock<std::mutex> pumping(pump_mu_, std::try_to_lock);
   if (!pumping.owns_lock()) {
     return absl::UnavailableError("another thread is pumping the engine; let it");
