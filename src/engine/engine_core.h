@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/active_stream.h"
@@ -54,8 +55,10 @@ class EngineCore {
   absl::Status AppendTokens(SessionState& session, absl::Span<const int32_t> tokens);
   // Whether text appended now stands at the session's start.
   absl::StatusOr<bool> IsEmpty(const SessionState& session) const;
-  absl::StatusOr<std::shared_ptr<StreamState>> Submit(const std::shared_ptr<SessionState>& session,
-                                                      StreamOptions options);
+  // `adopt` makes the host's end of the stream: the last that may throw, so that a submission that
+  // fails has changed nothing. The lock is held.
+  absl::Status Submit(const std::shared_ptr<SessionState>& session, StreamOptions options,
+                      absl::FunctionRef<void(const std::shared_ptr<StreamState>&)> adopt);
   // A new session with the first `num_tokens` tokens of this one (-1: all), sharing their KV.
   absl::StatusOr<std::shared_ptr<SessionState>> ForkSession(const SessionState& session,
                                                             int64_t num_tokens);

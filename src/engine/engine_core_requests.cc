@@ -237,10 +237,10 @@ void EngineCore::ReserveFor(SessionState& session, const StreamState& stream) {
   if (unread_.size() == unread_.capacity()) unread_.reserve(2 * unread_.size() + 8);
 }
 
-absl::StatusOr<std::shared_ptr<StreamState>> EngineCore::Submit(
-    const std::shared_ptr<SessionState>& session, StreamOptions options) {
+absl::Status EngineCore::Submit(
+    const std::shared_ptr<SessionState>& session, StreamOptions options,
+    absl::FunctionRef<void(const std::shared_ptr<StreamState>&)> adopt) {
   if (!options.seed_given) options.sampling.seed = RandomSeed();
-  std::shared_ptr<StreamState> stream;
   {
     std::lock_guard<std::mutex> lock(mu_);
     absl::Status status = CheckSubmit(*session, options);
@@ -257,9 +257,10 @@ absl::StatusOr<std::shared_ptr<StreamState>> EngineCore::Submit(
     absl::StatusOr<std::shared_ptr<StreamState>> created =
         StreamState::Create(std::move(options), prompt, ready_, options_.pumped);
     if (!created.ok()) return created.status();
-    stream = *std::move(created);
+    const std::shared_ptr<StreamState> stream = *std::move(created);
     ReserveFor(*session, *stream);
     auto active = std::make_unique<ActiveStream>(stream, session);
+    adopt(stream);
     unread_.push_back(stream);
     session->tokens.insert(session->tokens.end(), session->pending.begin(), session->pending.end());
     session->pending.clear();
@@ -271,7 +272,7 @@ absl::StatusOr<std::shared_ptr<StreamState>> EngineCore::Submit(
     arrived_.store(true);
   }
   work_changed_.notify_all();
-  return stream;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<SessionState>> EngineCore::ForkSession(const SessionState& session,

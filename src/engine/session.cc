@@ -37,16 +37,13 @@ absl::Status Session::AppendText(std::string_view text, const text::EncodeOption
 
 absl::StatusOr<std::shared_ptr<Stream>> Session::Submit(StreamOptions options) {
   const memory::ScopedHeapAccount account(engine_->core().heap());
-  absl::StatusOr<std::shared_ptr<StreamState>> stream =
-      engine_->core().Submit(state_, std::move(options));
-  if (!stream.ok()) return stream.status();
-  try {
-    return std::make_shared<Stream>(shared_from_this(), *stream);
-  } catch (...) {
-    (*stream)->Cancel();  // nobody holds it, so nobody else would
-    engine_->core().WakeToCancel();
-    throw;
-  }
+  std::shared_ptr<Stream> stream;
+  absl::Status status = engine_->core().Submit(
+      state_, std::move(options), [&](const std::shared_ptr<StreamState>& state) {
+        stream = std::make_shared<Stream>(shared_from_this(), state);
+      });
+  if (!status.ok()) return status;
+  return stream;
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Session::Fork(int64_t num_tokens) const {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "memory/counted_heap.h"
 #include "tests/engine/test_engine.h"
 
 namespace llmrt::engine {
@@ -64,6 +65,33 @@ TEST(SessionTest, InvalidUtf8IsAStatusAndAppendsNothing) {
   const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource());
   const auto session = engine->CreateSession({}).value();
   EXPECT_EQ(session->AppendText("ab\xFF", {}).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(session->Info()->num_pending, 0);
+}
+
+TEST(SessionTest, ASubmissionThatFindsNoMemoryChangesNothing) {
+  if (!memory::HeapIsCounted()) GTEST_SKIP() << "a sanitizer has the heap";
+  EngineOptions pumped;
+  pumped.pumped = true;  // nothing moves, so what is in flight stays so
+  const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource(), pumped);
+  const auto session = engine->CreateSession({}).value();
+  ASSERT_TRUE(session->AppendTokens(std::vector<int32_t>(40, 3)).ok());
+  StreamOptions options;
+  options.stop_strings = {"a string that is longer than what fits into the object itself"};
+  int64_t failures = 0;
+  std::shared_ptr<Stream> stream;
+  while (stream == nullptr) {
+    memory::FailHeapAllocation(failures);
+    try {
+      stream = session->Submit(options).value();
+    } catch (const std::bad_alloc&) {
+      ++failures;
+      ASSERT_EQ(session->Info()->num_pending, 40) << "allocation " << failures;
+      ASSERT_FALSE(session->Info()->stream_in_flight) << "allocation " << failures;
+      ASSERT_EQ(engine->GetInfo()->num_streams, 0) << "allocation " << failures;
+    }
+  }
+  memory::FailHeapAllocation(-1);
+  EXPECT_GT(failures, 5);
   EXPECT_EQ(session->Info()->num_pending, 0);
 }
 

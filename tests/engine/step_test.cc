@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "memory/counted_heap.h"
 #include "tests/engine/test_engine.h"
 
 namespace llmrt::engine {
@@ -27,6 +28,7 @@ class StepTest : public ::testing::Test {
     options.ignore_eos = true;
     active_.push_back(std::make_unique<ActiveStream>(
         StreamState::Create(std::move(options), shape, ready_, false).value(), session));
+    resources_->paged->ReserveTable(session->sequence, 640);  // as a submission does
     resources_->scheduler->ReserveRoom(active_.size());
     resources_->scheduler->Enqueue(*active_.back());
     return *active_.back();
@@ -261,6 +263,62 @@ TEST_F(StepTest, PromptLogprobsCoverThePromptWhateverTheChunk) {
     EXPECT_EQ(logprobs, expected);
     active_.clear();
   }
+}
+
+// What a step takes from the heap is what its streams queue for their hosts, in the commit: a
+// failure there ends one stream. Whatever Plan or Run took could end them all.
+TEST_F(StepTest, PlanningAndRunningTakeNoMemory) {
+  if (!memory::HeapIsCounted()) GTEST_SKIP() << "a sanitizer has the heap";
+  EngineOptions options;
+  options.step_tokens = 32;
+  options.sessions = 4;
+  Load(options);
+  for (int32_t i = 0; i < 4; ++i) {
+    StreamOptions some = Tokens(100);
+    some.sampling.temperature = i % 2 == 0 ? 0.0f : 0.8f;
+    some.sampling.top_p = 0.9f;
+    some.sampling.repetition_penalty = 1.1f;
+    some.prompt_logprobs = i == 3;
+    Add(std::vector<int32_t>(static_cast<size_t>(5 + 20 * i), 5 + i), some);
+  }
+  int64_t committed = 0;
+  for (int step = 0; step < 60; ++step) {
+    const int64_t before = memory::HeapAllocations();
+    ASSERT_TRUE(Plan());
+    ASSERT_TRUE(step_->Run(int64_t{1} << 40, [] { return false; }).value());
+    ASSERT_EQ(memory::HeapAllocations(), before) << "step " << step;
+    step_->Commit();
+    committed += memory::HeapAllocations() - before;
+  }
+  // Of each stream: its text, which doubles, and its tokens, in pieces of 32.
+  EXPECT_LE(committed, 4 * 12);
+}
+
+TEST_F(StepTest, PreemptingAndDroppingTakeNoMemory) {
+  if (!memory::HeapIsCounted()) GTEST_SKIP() << "a sanitizer has the heap";
+  EngineOptions options;
+  options.context_length = 64;  // four blocks for three streams that want three each
+  options.sessions = 1;
+  Load(options);
+  for (int32_t i = 0; i < 3; ++i) Add(std::vector<int32_t>(10, 5 + i), Tokens(38));
+  const auto unfinished = [&] {
+    return std::count_if(active_.begin(), active_.end(),
+                         [](const auto& active) { return !active->stream->finished(); });
+  };
+  for (int step = 0; unfinished() > 0; ++step) {
+    const int64_t before = memory::HeapAllocations();
+    ASSERT_TRUE(Plan());
+    ASSERT_FALSE(step_->Run(1, [] { return true; }).value());
+    if (active_[2]->stream->generated() == 20 && active_[2]->in_step) {
+      active_[2]->stream->Cancel();
+      step_->DropCancelled();
+    }
+    ASSERT_TRUE(step_->Run(int64_t{1} << 40, [] { return false; }).value());
+    ASSERT_EQ(memory::HeapAllocations(), before) << "step " << step;
+    Finish();
+  }
+  EXPECT_GT(resources_->scheduler->num_preemptions(), 0);
+  EXPECT_EQ(active_[2]->stream->Info().finish_reason, FinishReason::kCancelled);
 }
 
 }  // namespace
