@@ -116,6 +116,7 @@ bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
   bool stopped = false;
   {
     std::lock_guard<std::mutex> lock(mu_);
+    pushing_ = true;
     text::StopMatcher::Output output = stops_.Feed(bytes);
     std::string text = options_.raw_bytes ? std::move(output.text) : characters_.Feed(output.text);
     // Everything that can fail comes before the first visible change.
@@ -139,6 +140,7 @@ bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
     if (info_.ttft_us < 0) info_.ttft_us = now_us;
     if (generated_ > 1) info_.tpot_us = (now_us - info_.ttft_us) / (generated_ - 1);
     stopped = output.matched;
+    pushing_ = false;
   }
   changed_.notify_all();
   ready_->Notify();
@@ -163,12 +165,16 @@ void StreamState::Finish(FinishReason reason, absl::Status status) {
     info_.status = std::move(status);
     info_.total_us = MicrosSinceSubmit();
     // What was held back is text after all, unless a stop string swallowed it. Without memory for
-    // it the text ends a few bytes early; the end itself is delivered in any case.
+    // it the text ends a few bytes early, and a stream that would have ended well says so.
     try {
-      std::string tail = stops_.Flush();
-      if (!options_.raw_bytes) tail = characters_.Feed(tail) + characters_.Flush();
+      std::string tail = pushing_ ? std::string() : stops_.Flush();
+      if (!options_.raw_bytes && !pushing_) tail = characters_.Feed(tail) + characters_.Flush();
       text_.append(tail);
     } catch (const std::bad_alloc&) {
+      if (reason < FinishReason::kCancelled) {
+        info_.finish_reason = FinishReason::kError;
+        info_.status = absl::Status(absl::StatusCode::kResourceExhausted, "");
+      }
     }
   }
   changed_.notify_all();

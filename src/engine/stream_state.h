@@ -141,6 +141,7 @@ class StreamState {
   int64_t first_top_ = 0;                                // output index of top_.front()
   std::vector<float> prompt_logprobs_;
   StreamInfo info_;
+  bool pushing_ = false;  // true after a Push that failed: what is held back has some of its bytes
   bool finished_ = false;
   bool delivered_ = false;
   uint64_t tag_ = 0;

@@ -6,6 +6,9 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "memory/counted_heap.h"
+
 namespace llmrt::engine {
 namespace {
 
@@ -255,6 +258,50 @@ TEST(StreamStateTest, OnlyTaggedStreamsAreListedAsReady) {
   EXPECT_EQ(stream->ReadyTag(), 0u);
   stream->SetTag(7);
   EXPECT_EQ(stream->ReadyTag(), 7u);
+}
+
+constexpr char kLongText[] = "a piece of text that no string object holds inside";
+
+TEST(StreamStateTest, WithoutMemoryForTheLastTextAStreamEndsWithAnError) {
+  if (!memory::HeapIsCounted()) GTEST_SKIP() << "a sanitizer has the heap";
+  for (const FinishReason reason : {FinishReason::kMaxTokens, FinishReason::kCancelled}) {
+    StreamOptions options;
+    options.stop_strings.push_back(absl::StrCat(kLongText, "!"));
+    const auto stream = Make(options);
+    stream->Push(Token(1), kLongText);  // all of it is held back
+    memory::FailHeapAllocation(0);
+    stream->Finish(reason, absl::OkStatus());
+    memory::FailHeapAllocation(-1);
+    const StreamInfo info = stream->Info();
+    const bool cut = reason == FinishReason::kMaxTokens;
+    EXPECT_EQ(info.finish_reason, cut ? FinishReason::kError : reason);
+    EXPECT_EQ(absl::IsResourceExhausted(info.status), cut);
+  }
+}
+
+TEST(StreamStateTest, OfATokenThatFoundNoMemoryNothingIsVisible) {
+  if (!memory::HeapIsCounted()) GTEST_SKIP() << "a sanitizer has the heap";
+  int64_t failures = 0;
+  for (bool pushed = false; !pushed; ++failures) {
+    StreamOptions options;
+    options.stop_strings.push_back(absl::StrCat(kLongText, "!"));
+    const auto stream = Make(options);
+    stream->Push(Token(1), "before ");
+    memory::FailHeapAllocation(failures);
+    try {
+      stream->Push(Token(2), kLongText);
+      pushed = true;
+    } catch (const std::bad_alloc&) {
+    }
+    memory::FailHeapAllocation(-1);
+    stream->Finish(FinishReason::kError, absl::ResourceExhaustedError(""));
+    Reader reader;
+    const auto result = reader.Read(*stream).value();
+    EXPECT_EQ(result.num_tokens, pushed ? 2 : 1);
+    EXPECT_EQ(reader.text.substr(0, static_cast<size_t>(result.text_bytes)),
+              pushed ? absl::StrCat("before ", kLongText) : "before ");
+  }
+  EXPECT_GT(failures, 2);
 }
 
 }  // namespace
