@@ -47,6 +47,7 @@ absl::StatusOr<std::shared_ptr<Stream>> Session::Submit(StreamOptions options) {
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Session::Fork(int64_t num_tokens) const {
+  const memory::ScopedHeapAccount account(engine_->core().heap());
   absl::StatusOr<std::shared_ptr<SessionState>> child =
       engine_->core().ForkSession(*state_, num_tokens);
   if (!child.ok()) return child.status();
