@@ -20,10 +20,12 @@ void Average(double& average, double value) {
 }  // namespace
 
 void PrefillPacer::Observe(int64_t decode_rows, int64_t prefill_rows, double step_us) {
-  // Decoding took no longer than the whole step. Without this a machine that was busy once would
-  // count as busy until a step without prompts comes, and a row of a prompt as free of cost.
-  if (decode_rows > 0 && (prefill_rows == 0 || step_us < decode_us_)) {
+  if (decode_rows > 0 && prefill_rows == 0) {
     Average(decode_us_, step_us);
+  } else if (decode_rows > 0 && step_us < decode_us_) {
+    // Decoding takes no longer than the whole step. Without this a machine that was busy once would
+    // count as busy until a step without prompts comes, and a row of a prompt as free of cost.
+    decode_us_ = step_us;
   } else if (prefill_rows >= kTellingRows) {
     const double for_prompts = step_us - (decode_rows > 0 ? decode_us_ : 0);
     Average(row_us_, std::max(0.0, for_prompts) / static_cast<double>(prefill_rows));
