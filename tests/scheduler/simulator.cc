@@ -48,8 +48,8 @@ absl::Status Simulator::Run() {
   }
   if (!options_.abandoned) {
     draining_ = true;
-    // A step in which the oldest got less than it was given, or in which all readers paused, is no
-    // progress; there are not many times as many of these.
+    // A step that fails, or in which the oldest got less than it was given, is no progress; there
+    // are not many times as many of these.
     int64_t needed = 0;
     for (const auto& session : sessions_) needed += StepsNeeded(*session);
     const int64_t last = counts_.steps + 1000 + 50 * needed;

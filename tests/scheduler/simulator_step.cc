@@ -129,7 +129,9 @@ void Simulator::Deliver(const Assignment& assignment) {
     counts_.scored_rows += end - scored;
   }
   if (end == session.num_tokens) Draw(session);
-  if (session.activity == Activity::kInLine && random_.Chance(options_.pauses)) {
+  // Readers keep up in the end: whoever pauses again and again, while others take the blocks, never
+  // comes to compute a long prompt anew.
+  if (session.activity == Activity::kInLine && !draining_ && random_.Chance(options_.pauses)) {
     ++counts_.pauses;
     scheduler_.Remove(session);
     session.activity = Activity::kPaused;

@@ -61,7 +61,7 @@ TEST(SimulatorTest, EveryEpisodeKeepsEveryInvariant) {
   while (elapsed() < seconds && RunsCleanly(RandomEpisode(base + episodes), counts)) ++episodes;
   std::printf("%lld episodes, %.0f steps/s: %s\n", static_cast<long long>(episodes),
               static_cast<double>(counts.steps) / elapsed(), Summary(counts).c_str());
-  if (episodes < 200) return;  // too few to have come everywhere
+  if (episodes < 500) return;  // too few to have come everywhere
   for (const int64_t count :
        {counts.finished, counts.preemptions, counts.evictions, counts.recomputed, counts.copies,
         counts.seizures, counts.forks, counts.rewinds, counts.cancels, counts.destroys,
