@@ -76,8 +76,8 @@ class PagedCache {
   // Gives back what a reservation holds beyond `count` tokens, at least 1.
   void Trim(Sequence& sequence, int64_t count);
 
-  // Tokens that Reserve surely takes now; all of them with a copy of a shared block, if there is
-  // room for any.
+  // So many tokens Reserve takes now, copying a shared block where there is room for a copy. (By
+  // seizing it instead it could take one block more.)
   int64_t TokensThatFit(const Sequence& sequence) const;
   // Blocks that become pinned if the sequence runs until it has `num_tokens` tokens.
   int64_t BlocksToPin(const Sequence& sequence, int64_t num_tokens) const;
