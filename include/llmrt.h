@@ -65,8 +65,8 @@
  * adapters (an engine-level handle, chosen in session options), grammars (a compiled handle, chosen
  * in stream options), embeddings and multimodal spans (further session_append functions), drafters
  * (engine and stream options), device lists (DEVICE is text), suspend and resume of weights, a
- * change of the memory budget at run time, host worker threads with affinity and priority, token
- * masks and a logit processor of the host, callbacks for ready streams and log records, streams
+ * change of the memory budget at run time, affinity and priority of threads, token masks and a
+ * logit processor of the host, callbacks for ready streams and log records, streams
  * that drop their oldest tokens instead of pausing (with an event that says so), and a word that
  * forbids AMX (TIER is text). Unstable functions are named llmrt_x_ and stay outside every promise
  * made here.
@@ -259,6 +259,25 @@ typedef void (*llmrt_deallocate)(void* user, void* pointer, int64_t bytes, int32
 LLMRT_API llmrt_status llmrt_options_set_memory_hook(llmrt_options* options,
                                                      llmrt_allocate allocate,
                                                      llmrt_deallocate release, void* user);
+/*
+ * The host's job system. `submit` has job(context) run once, on any of the host's threads, soon,
+ * late or never, also inside the call; it returns 0, or another value if it will not run the job.
+ * A job works with the engine while work comes without a pause, then returns; it keeps the thread's
+ * floating-point mode, and its signals are the host's business. `submit` is called from the thread
+ * that turns steps, or plans; it and the job's caller must not call into the library, and with
+ * `user` it must stay valid until the engine is closed or freed. A job may be run after that, and
+ * does nothing; the library must still be loaded. One that is never run keeps some 64 bytes.
+ */
+typedef void (*llmrt_job)(void* context);
+typedef int32_t (*llmrt_submit_job)(void* user, llmrt_job job, void* context);
+/*
+ * Engine options only: compute threads come from the host, so the library starts none but the
+ * engine's own (that of the load, where the host pumps). At most THREADS - 1 jobs are out at a
+ * time; with fewer, or none, the calling thread does their share. NULL: the library's own threads.
+ * Errors: UNIMPLEMENTED (not engine options).
+ */
+LLMRT_API llmrt_status llmrt_options_set_job_hook(llmrt_options* options, llmrt_submit_job submit,
+                                                  void* user);
 /* Gives the options object back; NULL is a no-op. */
 LLMRT_API void llmrt_options_release(llmrt_options* options);
 
@@ -827,6 +846,7 @@ struct llmrt_api {
   void (*stream_release)(llmrt_stream* stream);
   llmrt_status (*session_fork)(llmrt_session* session, int64_t num_tokens, llmrt_session** child);
   llmrt_status (*session_rewind)(llmrt_session* session, int64_t num_tokens);
+  llmrt_status (*options_set_job_hook)(llmrt_options* options, llmrt_submit_job submit, void* user);
 };
 
 #ifdef __cplusplus

@@ -171,6 +171,10 @@ class Options : public Handle<llmrt_options, llmrt_options_release> {
     }
     return Set(LLMRT_STREAM_LOGIT_BIAS, bytes);
   }
+  Options& SetJobHook(llmrt_submit_job submit, void* user) {
+    Check(llmrt_options_set_job_hook(get(), submit, user));
+    return *this;
+  }
   Options& SetMemoryHook(llmrt_allocate allocate, llmrt_deallocate release, void* user) {
     Check(llmrt_options_set_memory_hook(get(), allocate, release, user));
     return *this;

@@ -69,6 +69,7 @@ constexpr llmrt_api kApi = {
     .stream_release = llmrt_stream_release,
     .session_fork = llmrt_session_fork,
     .session_rewind = llmrt_session_rewind,
+    .options_set_job_hook = llmrt_options_set_job_hook,
 };
 
 }  // namespace

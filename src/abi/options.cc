@@ -119,6 +119,14 @@ llmrt_status llmrt_options_set_memory_hook(llmrt_options* options, llmrt_allocat
   });
 }
 
+llmrt_status llmrt_options_set_job_hook(llmrt_options* options, llmrt_submit_job submit,
+                                        void* user) {
+  return Enter([&]() -> absl::Status {
+    ABI_ASSIGN_OR_RETURN(const auto object, Find(options));
+    return object->SetJobHook({.submit = submit, .user = user});
+  });
+}
+
 void llmrt_options_release(llmrt_options* options) {
   EnterRelease([&] { ReleaseHandle(options); });
 }

@@ -124,6 +124,17 @@ absl::Status OptionsObject::SetMemoryHooks(const memory::HostHooks& hooks) {
   return absl::OkStatus();
 }
 
+absl::Status OptionsObject::SetJobHook(const backend::JobHook& hook) {
+  if (kind_ != LLMRT_OPTIONS_ENGINE) {
+    return absl::UnimplementedError(absl::StrCat("these are ", KindName(kind_),
+                                                 " options; a job hook belongs to engine options; "
+                                                 "set it there"));
+  }
+  const std::lock_guard lock(mutex_);
+  job_hook_ = hook;
+  return absl::OkStatus();
+}
+
 absl::Status OptionsObject::CheckKind(int32_t wanted) const {
   if (kind_ == wanted) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("these are ", KindName(kind_), " options; ",
@@ -175,6 +186,7 @@ absl::StatusOr<engine::EngineOptions> OptionsObject::ToEngineOptions() const {
   options.tpot_target_us = I64(LLMRT_ENGINE_TPOT_TARGET_MS) * 1000;
   options.log_level = static_cast<engine::LogLevel>(I64(LLMRT_ENGINE_LOG_LEVEL));
   options.memory_hooks = hooks_;
+  options.job_hook = job_hook_;
   return options;
 }
 

@@ -34,6 +34,7 @@ class OptionsObject {
   absl::StatusOr<std::string> GetBytes(int32_t key) const;
 
   absl::Status SetMemoryHooks(const memory::HostHooks& hooks);
+  absl::Status SetJobHook(const backend::JobHook& hook);
 
   // INVALID_ARGUMENT where the object is of another kind.
   absl::StatusOr<engine::EngineOptions> ToEngineOptions() const;
@@ -57,6 +58,7 @@ class OptionsObject {
   mutable std::mutex mutex_;
   std::map<int32_t, Value> values_;  // guarded by mutex_, as all below
   memory::HostHooks hooks_;
+  backend::JobHook job_hook_;
 };
 
 }  // namespace llmrt::abi

@@ -14,11 +14,19 @@ namespace llmrt::backend {
 
 enum class CpuTier : uint8_t { kBest = 0, kPortable, kAvx2, kAvx512, kVnni, kAmx };
 
+// A host's job system, which lends threads instead of the backend's own.
+struct JobHook {
+  // Has job(context) run once on another thread, soon, late or never. Not 0: it will not be run.
+  int32_t (*submit)(void* user, void (*job)(void* context), void* context) = nullptr;
+  void* user = nullptr;
+};
+
 struct BackendOptions {
   memory::LargeMemory* memory = nullptr;  // required; must outlive the backend
   NumericMode numerics = NumericMode::kExact;
   int32_t threads = 0;            // 0: one for each physical core that the process may use
   CpuTier tier = CpuTier::kBest;  // a tier that the machine lacks: FAILED_PRECONDITION
+  JobHook job_hook;               // submit == nullptr: the backend starts threads - 1 threads
 };
 
 // Defined in src/cpu.

@@ -46,7 +46,7 @@ absl::StatusOr<std::unique_ptr<backend::Backend>> CpuBackend::Create(
   }
   std::unique_ptr<CpuBackend> backend(new CpuBackend(kernels, tier, *options.memory));
   const int32_t threads = options.threads == 0 ? CountUsableCores() : options.threads;
-  absl::StatusOr<std::unique_ptr<ThreadPool>> pool = ThreadPool::Create(threads);
+  absl::StatusOr<std::unique_ptr<ThreadPool>> pool = ThreadPool::Create(threads, options.job_hook);
   if (!pool.ok()) return pool.status();
   backend->pool_ = *std::move(pool);
   absl::StatusOr<memory::LargeBuffer> scratch =

@@ -33,13 +33,20 @@ class ScopedSignalBlock {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ThreadPool>> ThreadPool::Create(int32_t threads) {
+absl::StatusOr<std::unique_ptr<ThreadPool>> ThreadPool::Create(int32_t threads,
+                                                               const backend::JobHook& hook) {
   constexpr int32_t kThreadsMax = 1024;
   if (threads < 1 || threads > kThreadsMax) {
     return absl::InvalidArgumentError(
         absl::StrCat(threads, " threads; ask for 1 to ", kThreadsMax));
   }
-  std::unique_ptr<ThreadPool> pool(new ThreadPool);
+  std::unique_ptr<ThreadPool> pool(new ThreadPool(threads));
+  if (hook.submit != nullptr) {
+    ThreadPool* const raw = pool.get();  // Close, in its destructor, waits for who is inside
+    pool->seats_ =
+        JobSeats::Create(threads - 1, hook, [raw](int32_t seat) { raw->Help(seat + 1); });
+    return pool;
+  }
   if (absl::Status status = pool->Start(threads - 1); !status.ok()) return status;
   return pool;
 }
@@ -66,6 +73,7 @@ ThreadPool::~ThreadPool() {
   }
   wake_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+  seats_.reset();
 }
 
 absl::Status ThreadPool::Run(int64_t num_tasks, Task task) {
@@ -76,10 +84,11 @@ absl::Status ThreadPool::Run(int64_t num_tasks, Task task) {
   failure_.store(Failure::kNone, std::memory_order_relaxed);
 
   // One task needs no helper.
-  const bool shared = num_tasks > 1 && !workers_.empty();
+  const bool shared = num_tasks > 1 && threads_ > 1;
   if (shared) {
     const uint64_t number = RunNumber(state_.load(std::memory_order_relaxed)) + uint64_t{1};
     state_.store(number << 32 | kOpen, std::memory_order_seq_cst);
+    if (seats_ != nullptr) seats_->Fill();
     // Sequentially consistent with the sleeper's increment: either it sees the new run or we see
     // it.
     if (sleepers_.load(std::memory_order_seq_cst) > 0) {
@@ -127,14 +136,17 @@ bool ThreadPool::IsNews(uint64_t state, uint32_t seen) const {
          stop_.load(std::memory_order_relaxed);
 }
 
-bool ThreadPool::WaitForRun(uint32_t seen) {
+bool ThreadPool::SpinForRun(uint32_t seen) const {
   SpinWait wait;
   while (!wait.expired()) {
-    if (IsNews(state_.load(std::memory_order_acquire), seen)) {
-      return !stop_.load(std::memory_order_relaxed);
-    }
+    if (IsNews(state_.load(std::memory_order_acquire), seen)) return true;
     wait.Once();
   }
+  return false;
+}
+
+bool ThreadPool::WaitForRun(uint32_t seen) {
+  if (SpinForRun(seen)) return !stop_.load(std::memory_order_relaxed);
   std::unique_lock<std::mutex> lock(mutex_);
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   wake_.wait(lock, [&] { return IsNews(state_.load(std::memory_order_seq_cst), seen); });
@@ -157,16 +169,25 @@ void ThreadPool::WorkerMain(int32_t worker) {
   numerics::ScopedFpMode fp_mode;
   uint32_t seen = 0;
   try {
-    while (WaitForRun(seen)) {
-      const uint32_t joined = TryJoin(seen);
-      if (joined == seen) continue;
-      seen = joined;
-      RunTasks(worker);
-      state_.fetch_sub(1, std::memory_order_release);
-    }
+    while (WaitForRun(seen)) JoinRun(worker, seen);
   } catch (...) {
     // Only a broken mutex gets here. The others do this worker's share: nobody waits for it.
   }
+}
+
+void ThreadPool::Help(int32_t worker) {
+  // Scoped: the thread is the host's and gets its mode back.
+  numerics::ScopedFpMode fp_mode;
+  uint32_t seen = 0;
+  while (SpinForRun(seen) && !stop_.load(std::memory_order_relaxed)) JoinRun(worker, seen);
+}
+
+void ThreadPool::JoinRun(int32_t worker, uint32_t& seen) {
+  const uint32_t joined = TryJoin(seen);
+  if (joined == seen) return;
+  seen = joined;
+  RunTasks(worker);
+  state_.fetch_sub(1, std::memory_order_release);
 }
 
 }  // namespace llmrt::cpu

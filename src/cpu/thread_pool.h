@@ -2,6 +2,9 @@
 // other closely, so workers spin for a moment before they sleep; a worker that has not woken up in
 // time is not waited for, so one busy core slows a step by its share instead of stopping it.
 //
+// The workers are threads of our own or, with a job hook, jobs that the host runs on threads of its
+// own: those join while runs follow each other and leave instead of sleeping (cpu/job_seats.h).
+//
 // Which worker runs which task never changes a bit: tasks write disjoint results.
 #pragma once
 
@@ -16,6 +19,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "backend/create_backend.h"
+#include "cpu/job_seats.h"
 
 namespace llmrt::cpu {
 
@@ -27,12 +32,14 @@ class ThreadPool {
 
   // `threads` counts the caller of Run, so threads - 1 are started, with every signal blocked.
   // RESOURCE_EXHAUSTED if the system refuses one; those already started have then ended.
-  static absl::StatusOr<std::unique_ptr<ThreadPool>> Create(int32_t threads);
+  // With a hook no thread is started and at most threads - 1 jobs are out.
+  static absl::StatusOr<std::unique_ptr<ThreadPool>> Create(int32_t threads,
+                                                            const backend::JobHook& hook = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int32_t threads() const { return static_cast<int32_t>(workers_.size()) + 1; }
+  int32_t threads() const { return threads_; }
 
   // Runs tasks 0 to num_tasks - 1, each once, in any order, on the caller (worker 0) and the
   // workers; returns when all are done. One caller at a time. An exception in a task, on whichever
@@ -43,9 +50,14 @@ class ThreadPool {
  private:
   enum class Failure : uint8_t { kNone = 0, kException, kMemory };
 
-  ThreadPool() = default;
+  explicit ThreadPool(int32_t threads) : threads_(threads) {}
   absl::Status Start(int32_t count);
   void WorkerMain(int32_t worker);
+  // A host's job: helps until no run has come for the spin time.
+  void Help(int32_t worker);
+  void JoinRun(int32_t worker, uint32_t& seen);
+  // Spins until there is a run newer than `seen` or the pool ends; false when the time is over.
+  bool SpinForRun(uint32_t seen) const;
   // Waits for a run newer than `seen`, spinning first; false when the pool ends.
   bool WaitForRun(uint32_t seen);
   // Joins the open run and returns its number, or returns `seen` if it closed meanwhile.
@@ -69,7 +81,9 @@ class ThreadPool {
   std::mutex mutex_;  // guards sleeping and waking only
   std::condition_variable wake_;
   std::atomic<int32_t> sleepers_{0};
+  const int32_t threads_;
   std::vector<std::thread> workers_;
+  std::unique_ptr<JobSeats> seats_;  // instead of workers_
 };
 
 }  // namespace llmrt::cpu

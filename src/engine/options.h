@@ -33,6 +33,7 @@ struct EngineOptions {
   int64_t tpot_target_us = 100000;  // prompts leave other streams a token so often; 0: no target
   LogLevel log_level = LogLevel::kInfo;
   memory::HostHooks memory_hooks;
+  backend::JobHook job_hook;
 };
 
 struct SessionOptions {

@@ -16,6 +16,7 @@ absl::StatusOr<std::unique_ptr<backend::Backend>> SelectBackend(const EngineOpti
   backend_options.numerics = options.numerics;
   backend_options.threads = options.threads;
   backend_options.tier = options.tier;
+  backend_options.job_hook = options.job_hook;
   return options.numerics == backend::NumericMode::kReference
              ? backend::CreateReferenceBackend(backend_options)
              : backend::CreateCpuBackend(backend_options);

@@ -63,7 +63,8 @@
   X(stream_top_logprobs)     \
   X(stream_prompt_logprobs)  \
   X(stream_cancel)           \
-  X(stream_release)
+  X(stream_release)          \
+  X(options_set_job_hook)
 /* clang-format on */
 
 #define NAME(name) #name,

@@ -50,6 +50,8 @@ CALL(options_get_bytes, (handle, LLMRT_ENGINE_DEVICE, text, sizeof text, &i64));
 NULLS(options_get_bytes, (handle, LLMRT_ENGINE_DEVICE, NULL, 5, NULL));
 CALL(options_set_memory_hook, (handle, NULL, NULL, NULL));
 NULLS(options_set_memory_hook, (handle, NULL, NULL, NULL));
+CALL(options_set_job_hook, (handle, NULL, NULL));
+NULLS(options_set_job_hook, (handle, NULL, NULL));
 CALL(source_add_part, (handle, "part", -1, NULL));
 NULLS(source_add_part, (handle, NULL, -1, NULL));
 CALL(model_open, (handle, (llmrt_model**)&out));
@@ -135,6 +137,7 @@ static const function kFunctions[] = {
     ROW(OPTIONS, options_get_f64),
     ROW(OPTIONS, options_get_bytes),
     ROW(OPTIONS, options_set_memory_hook),
+    ROW(OPTIONS, options_set_job_hook),
     ROW(SOURCE, source_add_part),
     ROW(SOURCE, model_open),
     ROW(MODEL, model_get_info),
@@ -239,7 +242,8 @@ static void nulls_everywhere(void) {
     const function* function = &kFunctions[f];
     llmrt_status status;
     if (live[function->type] == NULL || function->good == function->null ||
-        function->null == null_options_set_memory_hook || function->null == null_engine_create ||
+        function->null == null_options_set_memory_hook ||
+        function->null == null_options_set_job_hook || function->null == null_engine_create ||
         function->null == null_engine_close || function->null == null_engine_cancel_load ||
         function->null == null_stream_cancel) {
       continue;

@@ -28,6 +28,7 @@ TEST(OptionsObjectTest, EngineDefaultsAreTheEnginesOwn) {
   EXPECT_EQ(set.step_tokens, own.step_tokens);
   EXPECT_EQ(set.log_level, own.log_level);
   EXPECT_EQ(set.memory_hooks.allocate, nullptr);
+  EXPECT_EQ(set.job_hook.submit, nullptr);
 }
 
 TEST(OptionsObjectTest, StreamDefaultsAreTheEnginesOwn) {

@@ -246,6 +246,21 @@ static void memory_hooks_come_in_pairs(void) {
                LLMRT_STATUS_UNIMPLEMENTED);
 }
 
+static int32_t submit(void* user, llmrt_job job, void* context) {
+  (void)user, (void)job, (void)context;
+  return 1;
+}
+
+static void a_job_hook_belongs_to_engines(void) {
+  CHECK_OK(llmrt_options_set_job_hook(engine_options, submit, NULL));
+  CHECK_OK(llmrt_options_set_job_hook(engine_options, NULL, NULL));
+  CHECK_STATUS(llmrt_options_set_job_hook(stream_options, submit, NULL),
+               LLMRT_STATUS_UNIMPLEMENTED);
+  CHECK_STATUS(llmrt_options_set_job_hook(session_options, submit, NULL),
+               LLMRT_STATUS_UNIMPLEMENTED);
+  CHECK_STATUS(llmrt_options_set_job_hook(NULL, submit, NULL), LLMRT_STATUS_INVALID_HANDLE);
+}
+
 static void released_options_are_stale(void) {
   llmrt_options* options = options_of(LLMRT_OPTIONS_STREAM);
   llmrt_options_release(options);
@@ -266,6 +281,7 @@ int main(void) {
   stop_strings_are_checked();
   a_seed_that_was_not_set_is_not_found();
   memory_hooks_come_in_pairs();
+  a_job_hook_belongs_to_engines();
   released_options_are_stale();
   llmrt_options_release(engine_options);
   llmrt_options_release(session_options);

@@ -89,7 +89,9 @@ TEST(VeneerTest, OptionsTakeEveryType) {
   EXPECT_EQ(stream.GetBytes(LLMRT_STREAM_STOP_TOKENS).size(), 8u);
   EXPECT_EQ(stream.GetBytes(LLMRT_STREAM_LOGIT_BIAS).size(), 8u);
   llmrt::Options engine = llmrt::Options::ForEngine();
-  engine.Set(LLMRT_ENGINE_DEVICE, "cpu").SetMemoryHook(nullptr, nullptr, nullptr);
+  engine.Set(LLMRT_ENGINE_DEVICE, "cpu")
+      .SetMemoryHook(nullptr, nullptr, nullptr)
+      .SetJobHook(nullptr, nullptr);
   EXPECT_EQ(engine.GetBytes(LLMRT_ENGINE_DEVICE), "cpu");
   EXPECT_EQ(llmrt::Options::BoundsI64(LLMRT_STREAM_TOP_LOGPROBS).second, 20);
   EXPECT_EQ(llmrt::Options::BoundsF64(LLMRT_STREAM_TOP_P).second, 1.0);

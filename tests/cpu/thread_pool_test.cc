@@ -12,11 +12,13 @@
 #include <new>
 #include <set>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "numerics/fp_mode.h"
+#include "tests/cpu/host_jobs.h"
 
 namespace llmrt::cpu {
 namespace {
@@ -177,6 +179,93 @@ TEST(ThreadPoolTest, ARefusedThreadIsAStatus) {
   ASSERT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
   EXPECT_EQ(pool.status().code(), absl::StatusCode::kResourceExhausted);
   ExpectThreads(before);
+}
+
+// With a host's jobs instead of threads, whatever the host does with them.
+class HostJobsTest : public testing::TestWithParam<HostJobs::Manner> {};
+
+std::string MannerName(const testing::TestParamInfo<HostJobs::Manner>& info) {
+  constexpr const char* kNames[] = {"Soon", "Late", "Never", "Refuses", "Inline"};
+  return kNames[static_cast<int>(info.param)];
+}
+
+INSTANTIATE_TEST_SUITE_P(Manners, HostJobsTest, testing::ValuesIn(kAllManners), MannerName);
+
+TEST_P(HostJobsTest, EveryTaskRunsOnceAndNoThreadIsStarted) {
+  HostJobs host(GetParam());
+  const int before = CountThreads();
+  auto pool = ThreadPool::Create(4, host.hook()).value();
+  EXPECT_EQ(pool->threads(), 4);
+  EXPECT_EQ(CountThreads(), before);
+  std::atomic<int64_t> sum{0};
+  int64_t expected = 0;
+  for (int run = 0; run < 2000; ++run) {
+    const int64_t num_tasks = run % 40;
+    ASSERT_TRUE(pool->Run(num_tasks,
+                          [&](int64_t task, int32_t worker) {
+                            EXPECT_GE(worker, 0);
+                            EXPECT_LT(worker, 4);
+                            sum += task + 1;
+                          })
+                    .ok());
+    expected += num_tasks * (num_tasks + 1) / 2;
+    ASSERT_EQ(sum, expected) << "run " << run;
+    // Long enough for jobs to leave, so that new ones must be asked for.
+    if (run % 200 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  if (GetParam() == HostJobs::Manner::kSoon) {
+    EXPECT_GT(host.submitted(), 3);
+  }
+}
+
+TEST_P(HostJobsTest, PoolsMayGoWhileTheHostHoldsTheirJobs) {
+  HostJobs host(GetParam());
+  for (int i = 0; i < 100; ++i) {
+    auto pool = ThreadPool::Create(3, host.hook()).value();
+    std::atomic<int> calls{0};
+    ASSERT_TRUE(pool->Run(10, [&](int64_t, int32_t) { ++calls; }).ok());
+    EXPECT_EQ(calls, 10);
+  }
+}
+
+// A worker's number is its scratch memory: two threads never have the same one at a time.
+TEST_P(HostJobsTest, AWorkersNumberBelongsToOneThreadAtATime) {
+  HostJobs host(GetParam(), 6);
+  auto pool = ThreadPool::Create(4, host.hook()).value();
+  std::atomic<int> holders[4] = {};
+  for (int run = 0; run < 300; ++run) {
+    ASSERT_TRUE(pool->Run(64,
+                          [&](int64_t, int32_t worker) {
+                            EXPECT_EQ(++holders[worker], 1);
+                            --holders[worker];
+                          })
+                    .ok());
+  }
+}
+
+TEST(ThreadPoolTest, AHostsThreadWorksInOurModeAndKeepsItsOwn) {
+  HostJobs host(HostJobs::Manner::kNever, 0);
+  constexpr uint64_t kFlags = 0x3f;  // sticky: what happened so far
+  auto pool = ThreadPool::Create(2, host.hook()).value();
+  std::atomic<int> arrived{0};
+  uint64_t inside = 0, before = 0, after = 0;
+  std::thread worker([&] {
+    while (host.waiting() == 0) std::this_thread::yield();
+    before = numerics::ScopedFpMode::Read() & ~kFlags;
+    host.RunTheRest();
+    after = numerics::ScopedFpMode::Read() & ~kFlags;
+  });
+  ASSERT_TRUE(pool->Run(2,
+                        [&](int64_t, int32_t number) {
+                          if (number == 1) inside = numerics::ScopedFpMode::Read() & ~kFlags;
+                          ++arrived;
+                          while (arrived < 2) std::this_thread::yield();
+                        })
+                  .ok());
+  worker.join();
+  EXPECT_EQ(inside, numerics::ScopedFpMode::kComputeMode);
+  EXPECT_NE(before, inside);
+  EXPECT_EQ(before, after);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <tuple>
 #include <vector>
 
+#include "tests/cpu/host_jobs.h"
 #include "tests/model/random_model.h"
 #include "tests/model/step_runner.h"
 #include "tests/test_seed.h"
@@ -116,6 +117,20 @@ TEST_P(ForwardPassBitsTest, LogitsAreTheSameForEverySliceAndThreadCount) {
       ExpectSameBits(runner.Run(tokens, 20), expected);
       EXPECT_GT(runner.slices(), 100);
     }
+  }
+}
+
+TEST_P(ForwardPassBitsTest, LogitsAreTheSameOnAHostsThreads) {
+  const std::vector<int32_t> tokens = RandomTokens(40, 300, 2);
+  StepRunner whole(*file_, options_);
+  const Rows expected = whole.Run(tokens, 40);
+  for (const cpu::HostJobs::Manner manner : cpu::kAllManners) {
+    cpu::HostJobs host(manner);
+    RunnerOptions options = options_;
+    options.threads = 3;
+    options.job_hook = host.hook();
+    StepRunner runner(*file_, options);
+    ExpectSameBits(runner.Run(tokens, 20), expected);
   }
 }
 

@@ -25,6 +25,7 @@ std::unique_ptr<backend::Backend> MakeBackend(const RunnerOptions& options,
   backend_options.numerics = options.numerics;
   backend_options.threads = options.threads;
   backend_options.tier = options.tier;
+  backend_options.job_hook = options.job_hook;
   return Take(options.numerics == backend::NumericMode::kReference
                   ? backend::CreateReferenceBackend(backend_options)
                   : backend::CreateCpuBackend(backend_options));

@@ -19,6 +19,7 @@ struct RunnerOptions {
   backend::NumericMode numerics = backend::NumericMode::kExact;
   backend::CpuTier tier = backend::CpuTier::kPortable;
   int32_t threads = 1;
+  backend::JobHook job_hook;
   backend::KvType kv_type = backend::KvType::kF16;
   int32_t block_size = 16;
   int64_t slice_cost = int64_t{1} << 40;
