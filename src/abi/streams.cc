@@ -102,7 +102,9 @@ void llmrt_stream_release(llmrt_stream* stream) {
   EnterRelease([&] {
     // Another thread may be inside a call on this stream and keep the object alive meanwhile; the
     // generation ends now all the same, and so does a wait for it.
-    if (const auto object = Find(stream); object.ok()) (*object)->stream->Drop();
+    if (const auto object = Handles().Find(ValueOf(stream), HandleType::kStream)) {
+      static_cast<StreamObject*>(object.get())->stream->Drop();
+    }
     ReleaseHandle(stream);
   });
 }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,10 @@ class FaultTest : public ::testing::Test {
   // Fails call `n`; true if it was reached.
   bool FailAndCheck(Site site, int64_t n, Mode mode) {
     Arm(site, n, mode);
+    return RunAndCheck(n);
+  }
+
+  bool RunAndCheck(int64_t n) {
     const Outcome outcome = Use().Run();
     const bool fired = Fired();
     Disarm();
@@ -145,7 +150,25 @@ class FaultTest : public ::testing::Test {
       EXPECT_EQ(outcome.tokens, expected_.tokens) << "call " << n;
     }
     if (outcome.status != LLMRT_STATUS_OK) ++failures_;
+    if (fired) reached_.insert(FiredPlace());
     return fired;
+  }
+
+  // Every place in the library that a use without faults passes must have been made to fail. What
+  // the numbers missed, because two threads allocate, is tried by its place.
+  void ExpectEveryPlaceFailed(Site site) {
+    NotePlaces(site);
+    Use().Run();
+    const std::vector<Place> noted = NotedPlaces();
+    const std::set<Place> places(noted.begin(), noted.end());
+    for (const Place place : places) {
+      for (int i = 0; i < 50 && reached_.count(place) == 0; ++i) {
+        ArmAt(site, place, 0);
+        RunAndCheck(-1);
+      }
+      EXPECT_EQ(reached_.count(place), 1u) << "never failed: " << place;
+    }
+    RecordProperty("places", std::to_string(places.size()));
   }
 
   void ExpectUndamaged() {
@@ -156,7 +179,8 @@ class FaultTest : public ::testing::Test {
 
   Outcome expected_;
   int64_t resting_ = 0;
-  int64_t failures_ = 0;  // uses that ended with a status
+  std::set<Place> reached_;  // places that were failed
+  int64_t failures_ = 0;     // uses that ended with a status
 };
 
 TEST_F(FaultTest, EveryAllocationMayFail) {
@@ -168,6 +192,7 @@ TEST_F(FaultTest, EveryAllocationMayFail) {
   EXPECT_GE(fired, calls - 20);
   EXPECT_GE(failures_, calls * 9 / 10);
   RecordProperty("allocations", std::to_string(calls));
+  ExpectEveryPlaceFailed(Site::kAllocation);
   ExpectUndamaged();
 }
 
@@ -186,6 +211,7 @@ TEST_F(FaultTest, EveryReadMayFailOrFindTheFileCut) {
     EXPECT_TRUE(FailAndCheck(Site::kRead, n, Mode::kShort));
   }
   EXPECT_EQ(failures_, 2 * calls);
+  ExpectEveryPlaceFailed(Site::kRead);
   ExpectUndamaged();
 }
 
@@ -196,6 +222,7 @@ TEST_F(FaultTest, EveryThreadMayFailToStart) {
     EXPECT_TRUE(FailAndCheck(Site::kThreadStart, n, Mode::kOnce));
   }
   EXPECT_EQ(failures_, calls);
+  ExpectEveryPlaceFailed(Site::kThreadStart);
   ExpectUndamaged();
 }
 

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <link.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -33,6 +34,14 @@ std::atomic<int> target_site{0};
 std::atomic<int> target_mode{0};
 std::atomic<bool> fired{false};
 std::atomic<int64_t> live{0};
+// Places: of the calls that are being noted, of the one that is to fail, of the one that did.
+constexpr int64_t kNotedMax = 1 << 16;
+std::atomic<Place> noted[kNotedMax];
+std::atomic<int64_t> num_noted{0};
+std::atomic<int> noted_site{-1};
+std::atomic<Place> target_place{0};
+std::atomic<int64_t> calls_at_target{0};
+std::atomic<Place> fired_place{0};
 
 // Blocks of the library carry a header, so that a free from anywhere knows whose block it gets.
 constexpr uint64_t kOurs = 0x6C6C6D727466616C;
@@ -52,13 +61,46 @@ bool FromLibrary(const void* return_address) {
          address < library_end.load(std::memory_order_relaxed);
 }
 
+// FNV-1a over the offsets of the return addresses. Never 0.
+Place PlaceOfCall() {
+  constexpr int kFramesMax = 64;
+  void* frames[kFramesMax];
+  const int count = backtrace(frames, kFramesMax);
+  Place place = 0xcbf29ce484222325;
+  for (int i = 0; i < count; ++i) {
+    if (!FromLibrary(frames[i])) continue;
+    place = (place ^ (reinterpret_cast<uintptr_t>(frames[i]) - library_begin.load())) *
+            uint64_t{0x100000001b3};
+  }
+  return place | 1;
+}
+
+void Note(Site site) {
+  if (noted_site.load(std::memory_order_relaxed) != static_cast<int>(site)) return;
+  const int64_t index = num_noted.fetch_add(1);
+  if (index < kNotedMax) noted[index].store(PlaceOfCall());
+}
+
+// The number that counts: among all calls, or among those from one place.
+int64_t NumberOf(int64_t call) {
+  const Place place = target_place.load();
+  if (place == 0) return call;
+  return PlaceOfCall() == place ? calls_at_target.fetch_add(1) : -1;
+}
+
 bool MustFail(Site site) {
-  const int64_t number = calls[static_cast<int>(site)].fetch_add(1);
+  const int64_t call = calls[static_cast<int>(site)].fetch_add(1);
+  Note(site);
   const int64_t n = target.load();
   if (n < 0 || target_site.load() != static_cast<int>(site)) return false;
+  if (target_place.load() != 0 && fired.load()) return false;
+  const int64_t number = NumberOf(call);
   const bool fails =
       target_mode.load() == static_cast<int>(Mode::kForever) ? number >= n : number == n;
-  if (fails) fired.store(true);
+  if (fails) {
+    fired.store(true);
+    fired_place.store(PlaceOfCall());
+  }
   return fails;
 }
 
@@ -105,15 +147,39 @@ int FindLibrary(dl_phdr_info* info, size_t, void* data) {
 
 }  // namespace
 
-void WatchLibraryOf(const void* function) { dl_iterate_phdr(FindLibrary, &function); }
+void WatchLibraryOf(const void* function) {
+  dl_iterate_phdr(FindLibrary, &function);
+  PlaceOfCall();  // the first walk of a stack loads what it needs
+}
 
 void Arm(Site site, int64_t n, Mode mode) {
+  target.store(-1);
   for (auto& count : calls) count.store(0);
   fired.store(false);
+  fired_place.store(0);
+  target_place.store(0);
+  noted_site.store(-1);
   target_site.store(static_cast<int>(site));
   target_mode.store(static_cast<int>(mode));
   target.store(n);
 }
+
+void ArmAt(Site site, Place place, int64_t n) {
+  Arm(site, -1, Mode::kOnce);
+  calls_at_target.store(0);
+  target_place.store(place);
+  target.store(n);
+}
+
+void NotePlaces(Site site) {
+  Arm(site, -1, Mode::kOnce);
+  num_noted.store(0);
+  noted_site.store(static_cast<int>(site));
+}
+
+std::vector<Place> NotedPlaces() { return {noted, noted + std::min(num_noted.load(), kNotedMax)}; }
+
+Place FiredPlace() { return fired_place.load(); }
 
 bool ReadFails(const void* caller) { return FromLibrary(caller) && MustFail(Site::kRead); }
 bool ReadsAreShort() { return target_mode.load() == static_cast<int>(Mode::kShort); }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace llmrt::faults {
 
@@ -26,6 +27,18 @@ void Disarm();
 // Calls since Arm, and whether one was failed.
 int64_t Calls(Site site);
 bool Fired();
+
+// Where in the library a call comes from: a hash of the return addresses on its stack that lie in
+// the library. Two allocations by one line of a container have two places if two functions use it.
+using Place = uint64_t;
+
+// From now on, until the next Arm, the place of every counted call of `site` is noted, in order.
+void NotePlaces(Site site);
+std::vector<Place> NotedPlaces();
+// As Arm, but call number `n` of those from `place` fails.
+void ArmAt(Site site, Place place, int64_t n);
+// The place of the call that was failed last; 0: none since Arm.
+Place FiredPlace();
 
 // Allocations that the library has made and not given back.
 int64_t LiveAllocations();
