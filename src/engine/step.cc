@@ -309,7 +309,10 @@ void Step::TrimPrompts(int64_t rows) {
   for (size_t i = items_.size(); i > 0 && excess > 0; --i) {
     Item& item = items_[i - 1];
     if (item.count == 1 || item.owner->logits_from != INT64_MAX) continue;
-    const int64_t gone = std::min(excess, item.count - 1);
+    // The oldest keeps what the scheduler's bound on waiting counts on.
+    const int64_t kept = i == 1 ? std::min(item.count, scheduler::kPrefillRowsMin) : 1;
+    const int64_t gone = std::min(excess, item.count - kept);
+    if (gone == 0) continue;
     item.count -= gone;
     excess -= gone;
     removals_.push_back({item.row + item.count, item.row + item.count + gone});

@@ -55,8 +55,8 @@ class Step {
   bool HasCancelled() const;
   // Cancelled streams leave the step and are finished; the others do not notice.
   void DropCancelled();
-  // Of prompts that are being computed, keeps at most `rows` rows in all (but one each): the rest
-  // comes in a later step.
+  // Of prompts that are being computed, keeps at most `rows` rows in all (but kPrefillRowsMin of
+  // the oldest, one of the others): the rest comes in a later step.
   void TrimPrompts(int64_t rows);
 
   int64_t decode_rows() const;

@@ -21,6 +21,9 @@ namespace llmrt::kv {
 // cleared first: it does not know its cache.
 class Sequence {
  public:
+  Sequence() = default;
+  Sequence(const Sequence&) = delete;  // holders are counted
+  Sequence& operator=(const Sequence&) = delete;
   // Tokens whose KV was written. Of a resting sequence some may have been evicted since:
   // PagedCache::NumCached tells.
   int64_t num_tokens() const { return num_tokens_; }
