@@ -33,7 +33,7 @@ absl::StatusOr<std::string> Engine::GetFingerprint() const { return core_->GetFi
 absl::StatusOr<EngineInfo> Engine::GetInfo() const { return core_->GetInfo(); }
 
 absl::StatusOr<std::shared_ptr<Session>> Engine::CreateSession(const SessionOptions& options) {
-  const memory::ScopedHeapAccount account(core_->heap());
+  const memory::ScopedHeapAccount account(core_->heap(), core_->heap_reserve_bytes());
   absl::StatusOr<std::shared_ptr<SessionState>> state = core_->CreateSession(options);
   if (!state.ok()) return state.status();
   return Adopt(*std::move(state));

@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "engine/active_stream.h"
 #include "engine/engine.h"
+#include "engine/heap_plan.h"
 #include "engine/log_ring.h"
 #include "engine/resources.h"
 #include "engine/session_state.h"
@@ -46,8 +47,10 @@ class EngineCore {
   absl::StatusOr<Plan> GetPlan() const;
   absl::StatusOr<std::string> GetFingerprint() const;
   absl::StatusOr<EngineInfo> GetInfo() const;
-  // What every call of the host is charged to.
+  // What every call of the host is charged to, and what new sessions, prompts and streams leave
+  // free for those that run.
   const memory::BudgetRef& heap() const { return accounts_.heap; }
+  int64_t heap_reserve_bytes() const { return StreamReserveBytes(options_.sessions); }
   absl::StatusOr<LogRecord> PollLog(int64_t capacity) { return log_.Poll(capacity); }
 
   absl::StatusOr<std::shared_ptr<SessionState>> CreateSession(const SessionOptions& options);

@@ -1,7 +1,5 @@
 #include "engine/heap_plan.h"
 
-#include <algorithm>
-
 #include "engine/active_stream.h"
 #include "engine/engine_core.h"
 #include "engine/resources.h"
@@ -32,13 +30,14 @@ constexpr int64_t kMatricesALayer = 7;
 constexpr int64_t kSmallObjects = 4096;
 // A thread's start record and handle.
 constexpr int64_t kThreadObjects = 96;
-
-// Tokenizing takes the text in the model's alphabet (up to about 8 bytes a token of prose) and ids
-// that grow by doubling (up to 3 times 4 bytes while they move), and works on a piece at a time.
-constexpr int64_t kEncodeBytesAToken = 20;
-constexpr int64_t kEncodePieceBytes = 24 << 10;
+// For what a step allocates and frees: texts of tokens, lists of candidates.
+constexpr int64_t kStreamReserve = 8 << 10;
 
 }  // namespace
+
+int64_t StreamReserveBytes(int32_t sessions) {
+  return kStreamReserve + sessions * StreamState::RunningHeapBytes();
+}
 
 int64_t LoadingHeapBytes(const HeapShape& shape) {
   const int64_t matrices = kMatricesALayer * shape.num_layers + 2;
@@ -68,9 +67,9 @@ int64_t SessionHeapBytes(int64_t context_length, int32_t block_size) {
 
 int64_t RunningHeapBytes(const HeapShape& shape, int64_t kv_blocks, int64_t context_length) {
   const int64_t session = SessionHeapBytes(context_length, shape.block_size);
+  // One array of tokens grows at a time: the old one is there until the new one is filled.
   const int64_t growing = HeapBytesOf(context_length * int64_t{sizeof(int32_t)});
-  const int64_t encoding = kEncodePieceBytes + kEncodeBytesAToken * context_length;
-  return LoadedHeapBytes(shape, kv_blocks) + shape.sessions * session + std::max(growing, encoding);
+  return LoadedHeapBytes(shape, kv_blocks) + shape.sessions * session + growing + kStreamReserve;
 }
 
 }  // namespace llmrt::engine

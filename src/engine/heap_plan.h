@@ -34,7 +34,11 @@ int64_t LoadedHeapBytes(const HeapShape& shape, int64_t kv_blocks);
 // Of one session that holds `context_length` tokens, with a stream that is read as it runs.
 int64_t SessionHeapBytes(int64_t context_length, int32_t block_size);
 
-// The most at any time after the load: all sessions full, while one more prompt is appended.
+// What streams that run may still allocate, by number of sessions: part of RunningHeapBytes, and
+// kept free for them when sessions, prompts and streams are added.
+int64_t StreamReserveBytes(int32_t sessions);
+
+// The most at any time after the load: all sessions full.
 int64_t RunningHeapBytes(const HeapShape& shape, int64_t kv_blocks, int64_t context_length);
 
 }  // namespace llmrt::engine

@@ -15,7 +15,8 @@ Session::Session(std::shared_ptr<Engine> engine, std::shared_ptr<SessionState> s
 Session::~Session() { engine_->core().DestroySession(*state_); }
 
 absl::Status Session::AppendTokens(absl::Span<const int32_t> tokens) {
-  const memory::ScopedHeapAccount account(engine_->core().heap());
+  const memory::ScopedHeapAccount account(engine_->core().heap(),
+                                          engine_->core().heap_reserve_bytes());
   return engine_->core().AppendTokens(*state_, tokens);
 }
 
@@ -29,14 +30,16 @@ absl::Status Session::AppendText(std::string_view text, const text::EncodeOption
   text::EncodeOptions here = options;
   here.add_special = options.add_special && *empty;
   here.add_eos = false;  // the generation goes on behind the text
-  const memory::ScopedHeapAccount account(engine_->core().heap());
+  // What tokenizing takes is gone when the call returns, like a copy that a host asks for, and is
+  // not the engine's: its budget would have to hold the longest text that anybody may append.
   absl::StatusOr<std::vector<int32_t>> tokens = (*tokenizer)->Encode(text, here);
   if (!tokens.ok()) return tokens.status();
   return engine_->core().AppendTokens(*state_, *tokens);
 }
 
 absl::StatusOr<std::shared_ptr<Stream>> Session::Submit(StreamOptions options) {
-  const memory::ScopedHeapAccount account(engine_->core().heap());
+  const memory::ScopedHeapAccount account(engine_->core().heap(),
+                                          engine_->core().heap_reserve_bytes());
   std::shared_ptr<Stream> stream;
   absl::Status status = engine_->core().Submit(
       state_, std::move(options), [&](const std::shared_ptr<StreamState>& state) {
@@ -47,7 +50,8 @@ absl::StatusOr<std::shared_ptr<Stream>> Session::Submit(StreamOptions options) {
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Session::Fork(int64_t num_tokens) const {
-  const memory::ScopedHeapAccount account(engine_->core().heap());
+  const memory::ScopedHeapAccount account(engine_->core().heap(),
+                                          engine_->core().heap_reserve_bytes());
   absl::StatusOr<std::shared_ptr<SessionState>> child =
       engine_->core().ForkSession(*state_, num_tokens);
   if (!child.ok()) return child.status();

@@ -24,6 +24,9 @@ absl::Status AlreadyDelivered() {
       "the stream's end was already delivered, or the stream is released; submit another");
 }
 
+// libstdc++'s deque has a map of 8 nodes at first, and nodes of this size.
+constexpr int64_t kQueueNodeBytes = 512;
+
 // Bytes of the longest prefix of whole characters that `capacity` holds. `text` is valid UTF-8
 // unless it is raw, where every byte may end a piece.
 size_t WholeCharacters(std::string_view text, int64_t capacity, bool raw) {
@@ -84,14 +87,15 @@ absl::StatusOr<std::shared_ptr<StreamState>> StreamState::Create(StreamOptions o
 
 int64_t StreamState::HeapBytes() {
   using memory::HeapBytesOf;
-  // libstdc++'s deque: a map of 8 nodes, and nodes of 512 bytes; what is pushed and popped lies in
-  // two of them at times.
   constexpr int64_t kMap = HeapBytesOf(8 * sizeof(void*));
-  constexpr int64_t kNode = HeapBytesOf(512);
-  constexpr int64_t kText = HeapBytesOf(128);
   constexpr int64_t kSharedCounts = 24;  // of a pointer that was taken over
-  return HeapBytesOf(sizeof(StreamState)) + HeapBytesOf(kSharedCounts) + 2 * kMap + 3 * kNode +
-         kText;
+  return HeapBytesOf(sizeof(StreamState)) + HeapBytesOf(kSharedCounts) +
+         2 * (kMap + HeapBytesOf(kQueueNodeBytes)) + RunningHeapBytes();
+}
+
+int64_t StreamState::RunningHeapBytes() {
+  // What is pushed and popped lies in two nodes at times.
+  return memory::HeapBytesOf(kQueueNodeBytes) + memory::HeapBytesOf(128);
 }
 
 int64_t StreamState::MicrosSinceSubmit() const {

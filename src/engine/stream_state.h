@@ -58,6 +58,8 @@ class StreamState {
   // empty one) and the text of the same tokens. What a stream is asked for beyond that (thousands
   // of unread tokens, log-probabilities, long stop strings) is not planned.
   static int64_t HeapBytes();
+  // Of these, what comes while it runs.
+  static int64_t RunningHeapBytes();
 
   // --- The step loop's end. One caller at a time.
 

@@ -30,8 +30,8 @@ void Budget::Release() {
   if (parent != nullptr) parent->Release();
 }
 
-bool Budget::Charge(int64_t bytes) {
-  if (!Take(bytes)) return false;
+bool Budget::Charge(int64_t bytes, int64_t keep_free_bytes) {
+  if (!Take(bytes, keep_free_bytes)) return false;
   // What is used by now, not what was used then: the memory for this charge is yet to be asked for,
   // so others' that has gone in between was never there together with it.
   for (Budget* budget = this; budget != nullptr; budget = budget->parent_) {
@@ -40,14 +40,15 @@ bool Budget::Charge(int64_t bytes) {
   return true;
 }
 
-bool Budget::Take(int64_t bytes) {
-  const int64_t limit = limit_bytes_ > 0 ? limit_bytes_ : std::numeric_limits<int64_t>::max();
+bool Budget::Take(int64_t bytes, int64_t keep_free_bytes) {
+  const int64_t limit =
+      limit_bytes_ > 0 ? limit_bytes_ - keep_free_bytes : std::numeric_limits<int64_t>::max();
   int64_t used = used_.load(std::memory_order_relaxed);
   do {
     // Written as a subtraction: used + bytes could overflow, limit - used cannot.
     if (bytes > limit - used) return false;
   } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
-  if (parent_ == nullptr || parent_->Take(bytes)) return true;
+  if (parent_ == nullptr || parent_->Take(bytes, keep_free_bytes)) return true;
   used_.fetch_sub(bytes, std::memory_order_relaxed);
   return false;
 }

@@ -26,8 +26,9 @@ class Budget {
 
   // Takes the bytes before the memory is asked for, so that allocations racing each other never
   // pass the limit together. False: this account or one above has no room, and nothing was taken.
-  // Counts towards the peak even if the system then has no such memory.
-  bool Charge(int64_t bytes);
+  // Counts towards the peak even if the system then has no such memory. Where there is a limit,
+  // `keep_free_bytes` of it must stay free for others.
+  bool Charge(int64_t bytes, int64_t keep_free_bytes = 0);
   // After the memory is back: the count never says less than what is held.
   void Refund(int64_t bytes);
 
@@ -44,7 +45,7 @@ class Budget {
  private:
   Budget(int64_t limit_bytes, Budget* parent) : limit_bytes_(limit_bytes), parent_(parent) {}
 
-  bool Take(int64_t bytes);  // without the peak
+  bool Take(int64_t bytes, int64_t keep_free_bytes);  // without the peak
 
   const int64_t limit_bytes_;
   Budget* const parent_;  // retained

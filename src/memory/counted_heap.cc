@@ -37,6 +37,7 @@ constinit std::atomic<int64_t> allocations{0};
 constinit thread_local int64_t allocations_until_failure = -1;
 // Whoever set it keeps the account alive for as long as it is set.
 constinit thread_local Budget* current_account = nullptr;
+constinit thread_local int64_t keep_free = 0;  // bytes of its limit
 constinit thread_local HeapRefusal last_refusal = {};
 
 }  // namespace
@@ -47,10 +48,16 @@ int64_t HeapAllocations() { return allocations.load(std::memory_order_relaxed); 
 void ResetHeapPeak() { peak_bytes.store(HeapBytes(), std::memory_order_relaxed); }
 void FailHeapAllocation(int64_t skip) { allocations_until_failure = skip < 0 ? -1 : skip; }
 
-ScopedHeapAccount::ScopedHeapAccount(Budget* account) : before_(current_account) {
+ScopedHeapAccount::ScopedHeapAccount(Budget* account, int64_t keep_free_bytes)
+    : before_(current_account), keep_free_before_(keep_free) {
   current_account = account;
+  keep_free = keep_free_bytes;
 }
-ScopedHeapAccount::~ScopedHeapAccount() { current_account = before_; }
+
+ScopedHeapAccount::~ScopedHeapAccount() {
+  current_account = before_;
+  keep_free = keep_free_before_;
+}
 
 HeapRefusal LastHeapRefusal() { return last_refusal; }
 void ForgetHeapRefusal() { last_refusal = {}; }
@@ -74,7 +81,7 @@ static_assert(sizeof(Header) == kHeapHeaderBytes);
 std::size_t LeadFor(std::size_t alignment) { return std::max(alignment, sizeof(Header)); }
 
 bool Charge(Budget* account, int64_t bytes) {
-  if (account == nullptr || account->Charge(bytes)) return true;
+  if (account == nullptr || account->Charge(bytes, keep_free)) return true;
   const Budget& limiting = account->limiting();
   last_refusal = {bytes, limiting.used_bytes(), limiting.limit_bytes()};
   return false;

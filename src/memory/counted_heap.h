@@ -29,18 +29,22 @@ constexpr int64_t ChunkBytes(int64_t bytes) {
 // What `new` of `bytes` counts as, for plans.
 constexpr int64_t HeapBytesOf(int64_t bytes) { return ChunkBytes(bytes + kHeapHeaderBytes); }
 
-// The calling thread's allocations are charged to `account` while this lives; null: to nobody. The
-// account must outlive the scope. Trivial to end, like all that a thread holds of the library.
+// The calling thread's allocations are charged to `account` while this lives; null: to nobody. Of
+// its limit `keep_free_bytes` are left to scopes that do not keep them free: what merely asks for
+// more cannot take the last memory from what is under way. The account must outlive the scope.
+// Trivial to end, like all that a thread holds of the library.
 class ScopedHeapAccount {
  public:
-  explicit ScopedHeapAccount(Budget* account);
-  explicit ScopedHeapAccount(const BudgetRef& account) : ScopedHeapAccount(account.get()) {}
+  explicit ScopedHeapAccount(Budget* account, int64_t keep_free_bytes = 0);
+  explicit ScopedHeapAccount(const BudgetRef& account, int64_t keep_free_bytes = 0)
+      : ScopedHeapAccount(account.get(), keep_free_bytes) {}
   ScopedHeapAccount(const ScopedHeapAccount&) = delete;
   ScopedHeapAccount& operator=(const ScopedHeapAccount&) = delete;
   ~ScopedHeapAccount();
 
  private:
   Budget* const before_;
+  const int64_t keep_free_before_;
 };
 
 // The last allocation of this thread that an account refused, for the message of the

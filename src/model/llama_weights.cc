@@ -22,8 +22,8 @@ using formats::ModelFile;
 using formats::TensorInfo;
 
 // Tensor bytes are read in pieces of about this size: long enough for the disk, short enough that a
-// cancelled load ends soon.
-constexpr int64_t kPieceBytes = 1 << 20;
+// cancelled load ends soon, and that what malloc keeps of it afterwards is little.
+constexpr int64_t kPieceBytes = 256 << 10;
 
 constexpr char kEmbedding[] = "token_embd.weight";
 constexpr char kOutput[] = "output.weight";

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "memory/counted_heap.h"
 #include "tests/engine/test_engine.h"
 
 namespace llmrt::engine {
@@ -24,7 +25,8 @@ TEST(ModelTest, ThePlanIsThatOfTheLoadAndHasACeiling) {
   EngineOptions options;
   options.threads = 1;
   const auto source = llmrt::testing::RandomSource();
-  const auto plan = Model::Open(*source, false).value()->MakePlan(options);
+  const auto model = Model::Open(*source, false).value();
+  const auto plan = model->MakePlan(options);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_GT(plan->read_bandwidth_bytes_per_second, 1e8);
   EXPECT_NEAR(plan->decode_tokens_per_second_ceiling,
@@ -33,6 +35,18 @@ TEST(ModelTest, ThePlanIsThatOfTheLoadAndHasACeiling) {
   const auto engine = llmrt::testing::OpenEngine(source, options);
   EXPECT_EQ(engine->GetPlan()->total_bytes, plan->total_bytes);
   EXPECT_EQ(engine->GetPlan()->kv_blocks, plan->kv_blocks);
+}
+
+TEST(ModelTest, EqualFilesTakeEqualHeapHoweverTheyAreRead) {
+  if (!memory::HeapIsCounted()) GTEST_SKIP() << "a sanitizer keeps its own operator new";
+  llmrt::testing::FileSource source(LLMRT_TEST_DATA_DIR "/tiny-300.gguf");
+  const memory::BudgetRef parent = memory::Budget::Create(0);
+  const auto read = Model::Open(source, false).value();
+  const auto mapped = Model::Open(source, true, parent.get()).value();
+  EXPECT_GT(read->heap().bytes, 300 * 32);
+  EXPECT_EQ(read->heap().bytes, mapped->heap().bytes);
+  EXPECT_GE(read->heap().open_peak_bytes, read->heap().bytes);
+  EXPECT_EQ(parent->used_bytes(), mapped->heap().bytes);
 }
 
 // The random model with one text for another of the same length.
