@@ -197,7 +197,8 @@ static void plan_checks_its_options(llmrt_model* model) {
   llmrt_options* options = options_of(LLMRT_OPTIONS_ENGINE);
   llmrt_options* others = options_of(LLMRT_OPTIONS_STREAM);
   CHECK_OK(llmrt_model_plan(model, NULL, &plan));
-  CHECK(plan.total_bytes == plan.weights_bytes + plan.kv_bytes + plan.workspace_bytes);
+  CHECK(plan.total_bytes ==
+        plan.weights_bytes + plan.kv_bytes + plan.workspace_bytes + plan.heap_bytes);
   CHECK(plan.weights_bytes > 0 && plan.kv_blocks > 0 && plan.block_size == 16);
   CHECK(plan.read_bandwidth_bytes_per_second > 0 && plan.decode_tokens_per_second_ceiling > 0);
   CHECK_STATUS(llmrt_model_plan(model, NULL, NULL), LLMRT_STATUS_INVALID_ARGUMENT);

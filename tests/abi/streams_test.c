@@ -247,9 +247,18 @@ static llmrt_engine* engine_of_two_blocks(void) {
   CHECK_OK(llmrt_engine_wait_load(small, -1));
   CHECK_OK(llmrt_engine_get_plan(small, &plan));
   CHECK_OK(llmrt_engine_close(small));
+  /* The refusal of less tells what one block needs; another needs its bytes and a little heap. */
+  CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_MEMORY_BUDGET_BYTES,
+                                 plan.weights_bytes + plan.workspace_bytes));
+  CHECK_OK(llmrt_engine_create(source, options, &small));
+  CHECK_STATUS(llmrt_engine_wait_load(small, -1), LLMRT_STATUS_RESOURCE_EXHAUSTED);
+  const char* together = strstr(last_message(), "together ");
+  const int64_t one_block = together != NULL ? strtoll(together + 9, NULL, 10) : 0;
+  CHECK(one_block > 0);
+  CHECK_OK(llmrt_engine_close(small));
   CHECK_OK(llmrt_options_set_i64(
       options, LLMRT_ENGINE_MEMORY_BUDGET_BYTES,
-      plan.weights_bytes + plan.workspace_bytes + 2 * plan.block_size * plan.kv_bytes_per_token));
+      one_block + plan.block_size * plan.kv_bytes_per_token + 16 * plan.block_size));
   CHECK_OK(llmrt_engine_create(source, options, &small));
   CHECK_OK(llmrt_engine_wait_load(small, -1));
   llmrt_options_release(options);
