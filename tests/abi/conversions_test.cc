@@ -53,17 +53,32 @@ TEST(ConversionsTest, StreamInfoIsCopiedFieldByField) {
 }
 
 TEST(ConversionsTest, EngineInfoIsCopiedFieldByField) {
-  const llmrt_engine_info out = ToEngineInfo({.num_sessions = 1,
-                                              .num_streams = 2,
-                                              .threads = 3,
-                                              .blocks_total = 4,
-                                              .blocks_used = 5,
-                                              .memory_used_bytes = 6,
-                                              .memory_peak_bytes = 7,
-                                              .heap_bytes = 8,
-                                              .steps = 9,
-                                              .tokens_prefilled = 10,
-                                              .tokens_generated = 11});
+  engine::EngineInfo info = {.num_sessions = 1,
+                             .num_streams = 2,
+                             .threads = 3,
+                             .blocks_total = 4,
+                             .blocks_used = 5,
+                             .memory_used_bytes = 6,
+                             .memory_peak_bytes = 7,
+                             .heap_bytes = 8,
+                             .blocks_cached = 12,
+                             .blocks_free = 13,
+                             .tokens_stored = 14,
+                             .streams_running = 25,
+                             .streams_waiting = 26,
+                             .preemptions = 15,
+                             .tokens_recomputed = 16};
+  info.totals = {.steps = 9,
+                 .rows = 24,
+                 .prefilled = 10,
+                 .generated = 11,
+                 .kv_slots = 17,
+                 .kv_tokens = 18,
+                 .plan_us = 20.5,
+                 .pass_us = 21.5,
+                 .draw_us = 22.25,
+                 .commit_us = 23.25};
+  const llmrt_engine_info out = ToEngineInfo(info);
   EXPECT_EQ(out.num_sessions, 1);
   EXPECT_EQ(out.num_streams, 2);
   EXPECT_EQ(out.threads, 3);
@@ -75,6 +90,21 @@ TEST(ConversionsTest, EngineInfoIsCopiedFieldByField) {
   EXPECT_EQ(out.steps, 9);
   EXPECT_EQ(out.tokens_prefilled, 10);
   EXPECT_EQ(out.tokens_generated, 11);
+  EXPECT_EQ(out.blocks_cached, 12);
+  EXPECT_EQ(out.blocks_free, 13);
+  EXPECT_EQ(out.tokens_stored, 14);
+  EXPECT_EQ(out.preemptions, 15);
+  EXPECT_EQ(out.tokens_recomputed, 16);
+  EXPECT_EQ(out.kv_slots_sum, 17);
+  EXPECT_EQ(out.kv_tokens_sum, 18);
+  EXPECT_EQ(out.plan_us, 20);
+  EXPECT_EQ(out.run_us, 21);
+  EXPECT_EQ(out.draw_us, 22);
+  EXPECT_EQ(out.commit_us, 23);
+  EXPECT_EQ(out.step_us, 87);  // the sum, before rounding
+  EXPECT_EQ(out.rows_sum, 24);
+  EXPECT_EQ(out.streams_running, 25);
+  EXPECT_EQ(out.streams_waiting, 26);
 }
 
 TEST(ConversionsTest, SmallOutputsAreCopiedFieldByField) {

@@ -1,7 +1,9 @@
 // llmrt.hpp as a C++17 host uses it.
 #include <fstream>
+#include <mutex>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -117,6 +119,42 @@ TEST(VeneerTest, LongTextsAndArraysComeWhole) {
   EXPECT_FALSE(model.TensorName(0).empty());
   EXPECT_GT(model.TensorInfo(0).bytes, 0);
   EXPECT_GT(model.Plan().total_bytes, 0);
+}
+
+std::vector<int32_t> TokensOn(const std::string& path, llmrt::Options options) {
+  options.Set(LLMRT_ENGINE_THREADS, 3);
+  llmrt::Engine engine(llmrt::Source::FromPath(path), options);
+  EXPECT_TRUE(engine.WaitLoad());
+  llmrt::Session session = engine.CreateSession();
+  session.AppendText("Once upon a time");
+  llmrt::Options stream_options = llmrt::Options::ForStream();
+  stream_options.Set(LLMRT_STREAM_MAX_TOKENS, 20);
+  llmrt::Stream stream = session.Submit(stream_options);
+  while (stream.Info().state != LLMRT_STREAM_FINISHED) stream.Wait(1000);
+  std::vector<int32_t> tokens = session.Tokens();
+  engine.Close();
+  return tokens;
+}
+
+TEST(VeneerTest, AHostsJobsGiveTheSameTokens) {
+  MODEL_OR_SKIP(path);
+  struct Host {
+    std::mutex mutex;
+    std::vector<std::thread> threads;
+  } host;
+  llmrt::Options options = llmrt::Options::ForEngine();
+  const auto submit = [](void* user, llmrt_job job, void* context) {
+    auto* self = static_cast<Host*>(user);
+    const std::lock_guard<std::mutex> lock(self->mutex);
+    self->threads.emplace_back(job, context);
+    return int32_t{0};
+  };
+  options.SetJobHook(submit, &host);
+  const std::vector<int32_t> tokens = TokensOn(path, std::move(options));
+  for (std::thread& thread : host.threads) thread.join();
+  EXPECT_GT(host.threads.size(), 1u);
+  EXPECT_GT(tokens.size(), 20u);
+  EXPECT_EQ(tokens, TokensOn(path, llmrt::Options::ForEngine()));
 }
 
 TEST(VeneerTest, TextIsGeneratedPieceByPiece) {

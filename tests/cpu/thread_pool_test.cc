@@ -71,6 +71,25 @@ TEST(ThreadPoolTest, ManySmallRunsLoseNoTask) {
   }
 }
 
+// Workers whose tasks outlast the caller's patience: it sleeps, and is woken by the last of them.
+TEST(ThreadPoolTest, TheCallerSleepsUntilSlowWorkersAreDone) {
+  auto pool = ThreadPool::Create(3).value();
+  for (int run = 0; run < 50; ++run) {
+    std::atomic<int> arrived{0}, done{0};
+    ASSERT_TRUE(pool->Run(3,
+                          [&](int64_t, int32_t worker) {
+                            ++arrived;
+                            while (arrived < 3) std::this_thread::yield();
+                            if (worker != 0) {
+                              std::this_thread::sleep_for(std::chrono::microseconds(run * 10));
+                            }
+                            ++done;
+                          })
+                    .ok());
+    ASSERT_EQ(done, 3);
+  }
+}
+
 // Two workers that must meet: tasks do run at the same time, each worker on its own thread.
 TEST(ThreadPoolTest, WorkersRunSideBySide) {
   auto pool = ThreadPool::Create(2).value();

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -289,7 +290,8 @@ TEST(SchedulerTest, ThePreemptedStandsAtTheHeadAndComputesAgainWhatWasEvicted) {
 
 TEST(SchedulerTest, OnlyAsManyArePreemptedAsNeeded) {
   Engine engine(12, kWide);
-  std::vector<Stream> streams(4, Stream(4));
+  std::deque<Stream> streams;
+  for (int i = 0; i < 4; ++i) streams.emplace_back(4);
   for (Stream& stream : streams) {
     stream.sequence = &stream.kv;
     engine.Decode(stream);
@@ -448,7 +450,8 @@ TEST(SchedulerTest, RemoveOfOneWhoIsOutsideDoesNothing) {
 
 TEST(SchedulerTest, WithRoomInLineEnqueueMovesNothing) {
   Engine engine(4, kWide);
-  std::vector<Stream> streams(20, Stream(1));
+  std::deque<Stream> streams;
+  for (int i = 0; i < 20; ++i) streams.emplace_back(1);
   engine.scheduler.ReserveRoom(streams.size());
   engine.scheduler.Enqueue(streams[0]);
   Request* const* line = engine.scheduler.line().data();
