@@ -1,5 +1,6 @@
 #include "cpu/job_seats.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <utility>
@@ -109,11 +110,13 @@ void JobSeats::Close() {
   if (shared_ == nullptr) return;
   std::unique_lock<std::mutex> lock(shared_->mutex);
   shared_->closed = true;
+  // From here on jobs that were asked for are their own: they free themselves when, and if, the
+  // host runs them, which may be while this waits for those inside.
+  jobs_.erase(std::remove_if(jobs_.begin(), jobs_.end(),
+                             [](const Job* job) { return job->seat == Seat::kAsked; }),
+              jobs_.end());
   shared_->left.wait(lock, [this] { return shared_->taken == 0; });
-  // Those that were asked for free themselves when, and if, the host runs them.
-  for (Job* job : jobs_) {
-    if (job->seat == Seat::kEmpty) delete job;
-  }
+  for (Job* job : jobs_) delete job;
   jobs_.clear();
   lock.unlock();
   shared_ = nullptr;

@@ -101,6 +101,26 @@ TEST(JobSeatsTest, CloseWaitsForJobsThatAreInsideAndForNoOther) {
   ender.join();
 }
 
+// The second job comes while Close waits for the first one: it frees itself, and nobody looks at it
+// again.
+TEST(JobSeatsTest, AJobMayComeWhileCloseWaits) {
+  for (int i = 0; i < 200; ++i) {
+    HostJobs host(Manner::kSoon, 2);
+    std::atomic<int> inside{0};
+    std::atomic<bool> end{false};
+    auto seats = JobSeats::Create(4, host.hook(), [&](int32_t) {
+      ++inside;
+      while (!end) std::this_thread::yield();
+    });
+    seats->Fill();
+    WaitFor(inside, 2);  // two more are waiting
+    std::thread ender([&] { end = true; });
+    seats->Close();
+    ender.join();
+    EXPECT_LE(inside, 4);
+  }
+}
+
 TEST(JobSeatsTest, WhatAJobThrowsStaysInside) {
   HostJobs host(Manner::kInline, 0);
   const auto seats =

@@ -71,8 +71,7 @@ TEST(ThreadPoolTest, ManySmallRunsLoseNoTask) {
   }
 }
 
-// Workers whose tasks outlast the caller's patience: it sleeps, and is woken by the last of them.
-TEST(ThreadPoolTest, TheCallerSleepsUntilSlowWorkersAreDone) {
+TEST(ThreadPoolTest, TheCallerWaitsUntilSlowWorkersAreDone) {
   auto pool = ThreadPool::Create(3).value();
   for (int run = 0; run < 50; ++run) {
     std::atomic<int> arrived{0}, done{0};
