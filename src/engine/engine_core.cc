@@ -17,11 +17,16 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Cost of a slice for each thread, in the forward pass' unit (a core does about 10 to 20 thousand a
-// microsecond): between two slices the loop looks at the clock, at cancelled streams and at
-// closing.
-constexpr int64_t kPumpedSliceCost = int64_t{1} << 20;
-constexpr int64_t kOwnThreadSliceCost = int64_t{1} << 24;
+// Between two slices the loop looks at the clock, at cancelled streams, at arrivals and at closing.
+// Each costs a few microseconds for starting and joining the threads.
+constexpr int64_t kOwnThreadSliceUs = 1000;
+// A pump overruns its time by half a slice on average: an eighth of the time it has, between 25 and
+// 250 microseconds.
+int64_t PumpedSliceUs(int64_t max_us) {
+  return max_us < 0    ? kOwnThreadSliceUs
+         : max_us == 0 ? 0
+                       : std::clamp<int64_t>(max_us / 8, 25, 250);
+}
 
 constexpr char kUnhealthyPayload[] = "llmrt/unhealthy";
 
@@ -180,26 +185,25 @@ bool EngineCore::HasWork() const {
 
 void EngineCore::RunLoop() {
   while (!stopping_.load()) {
-    const int64_t cost = resources_ != nullptr ? kOwnThreadSliceCost * threads() : 1;
-    if (Turn(cost, [this] { return Interrupted(); })) continue;
+    if (Turn(kOwnThreadSliceUs, [this] { return Interrupted(); })) continue;
     std::unique_lock<std::mutex> lock(mu_);
     if (resources_ == nullptr) return;  // the load failed: nothing will ever run
     work_changed_.wait(lock, [this] { return stopping_.load() || HasWork(); });
   }
 }
 
-bool EngineCore::Turn(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
+bool EngineCore::Turn(int64_t slice_us, absl::FunctionRef<bool()> stop) {
   try {
-    return TurnUnguarded(slice_cost, stop);
+    return TurnUnguarded(slice_us, stop);
   } catch (...) {
     FailStep(StatusOfException());
     return true;
   }
 }
 
-bool EngineCore::TurnUnguarded(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
+bool EngineCore::TurnUnguarded(int64_t slice_us, absl::FunctionRef<bool()> stop) {
   if (!BeginTurn()) return false;
-  absl::StatusOr<bool> done = step_->Run(slice_cost, stop);
+  absl::StatusOr<bool> done = step_->Run(slice_us, stop);
   if (!done.ok()) {
     FailStep(done.status());
   } else if (*done) {
@@ -343,14 +347,13 @@ absl::StatusOr<StepInfo> EngineCore::StepFor(int64_t max_us) {
     return absl::UnavailableError("another thread is pumping the engine; let it");
   }
   int64_t tokens_before = 0;
-  int64_t cost = 0;
   {
     std::lock_guard<std::mutex> lock(mu_);
     absl::Status status = CheckReady();
     if (!status.ok()) return status;
     tokens_before = totals_.generated;
-    cost = kPumpedSliceCost * threads();
   }
+  const int64_t slice_us = PumpedSliceUs(max_us);
   const Clock::time_point start = Clock::now();
   const auto elapsed_us = [start] {
     return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
@@ -358,7 +361,7 @@ absl::StatusOr<StepInfo> EngineCore::StepFor(int64_t max_us) {
   const auto out_of_time = [&] { return max_us >= 0 && elapsed_us() >= max_us; };
   StepInfo info;
   do {
-    info.work_remains = Turn(cost, [&] { return out_of_time() || Interrupted(); });
+    info.work_remains = Turn(slice_us, [&] { return out_of_time() || Interrupted(); });
   } while (info.work_remains && !out_of_time() && !stopping_.load());
   info.elapsed_us = elapsed_us();
   std::lock_guard<std::mutex> lock(mu_);

@@ -88,8 +88,8 @@ class EngineCore {
   void Load();
   void RunLoop();
   // Does some of a step: true if there was work. Ends after a slice if `stop` says so.
-  bool Turn(int64_t slice_cost, absl::FunctionRef<bool()> stop);
-  bool TurnUnguarded(int64_t slice_cost, absl::FunctionRef<bool()> stop);
+  bool Turn(int64_t slice_us, absl::FunctionRef<bool()> stop);
+  bool TurnUnguarded(int64_t slice_us, absl::FunctionRef<bool()> stop);
   // What makes a slice the last one for now, whatever the host's time: somebody asks for the loop.
   bool Interrupted() const;
   bool BeginTurn();           // whether a step is in flight now
@@ -104,7 +104,6 @@ class EngineCore {
   absl::Status CheckIdle(const SessionState& session) const;          // mu_ held
   void ReserveFor(SessionState& session, const StreamState& stream);  // mu_ held
   absl::Status CheckSubmit(const SessionState& session, const StreamOptions& options) const;
-  int64_t threads() const { return resources_->backend->num_threads(); }
 
   const EngineAccounts accounts_;
   const std::shared_ptr<ModelSource> source_;

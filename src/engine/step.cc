@@ -124,7 +124,7 @@ absl::Status Step::CopySharedBlocks() {
   return resources_.backend->CopyKvBlocks(*resources_.cache, copies_);
 }
 
-absl::StatusOr<bool> Step::Run(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
+absl::StatusOr<bool> Step::Run(int64_t slice_us, absl::FunctionRef<bool()> stop) {
   const Clock::time_point start = Clock::now();
   absl::Status status = RemoveRows();
   if (!status.ok()) return status;
@@ -134,7 +134,9 @@ absl::StatusOr<bool> Step::Run(int64_t slice_cost, absl::FunctionRef<bool()> sto
     phase_ = Phase::kPass;
   }
   if (phase_ == Phase::kPass) {
-    absl::StatusOr<bool> done = resources_.pass->Advance(slice_cost, stop);
+    model::ForwardPass& pass = *resources_.pass;
+    absl::StatusOr<bool> done =
+        slice_us > 0 ? pass.AdvanceTimed(slice_us, stop) : pass.Advance(1, stop);
     pass_us_ += MicrosSince(start);
     if (!done.ok() || !*done) return done;
     phase_ = Phase::kDraw;

@@ -39,9 +39,9 @@ class Step {
   // run.
   absl::StatusOr<bool> Plan(int64_t prefill_rows);
 
-  // Runs slices until `stop` says so; true when the step has been computed and its tokens are
-  // drawn.
-  absl::StatusOr<bool> Run(int64_t slice_cost, absl::FunctionRef<bool()> stop);
+  // Runs slices of about `slice_us` microseconds (0: the smallest there are) until `stop` says so;
+  // true when the step has been computed and its tokens are drawn.
+  absl::StatusOr<bool> Run(int64_t slice_us, absl::FunctionRef<bool()> stop);
 
   // Hands the results to sessions and streams. Streams that are over are finished.
   StepCounts Commit();

@@ -47,7 +47,7 @@ class StepTest : public ::testing::Test {
   // Runs slices until the forward pass is at least `progress` done.
   void RunTo(double progress) {
     while (step_->Progress() < progress) {
-      ASSERT_FALSE(step_->Run(1, [] { return true; }).value());
+      ASSERT_FALSE(step_->Run(0, [] { return true; }).value());
     }
   }
 
@@ -98,7 +98,7 @@ TEST_F(StepTest, AStepStopsBetweenSlicesAndGoesOn) {
   const ActiveStream& active = Add({1, 5, 9}, {});
   ASSERT_TRUE(Plan());
   int slices = 0;
-  while (!step_->Run(1, [] { return true; }).value()) ++slices;
+  while (!step_->Run(0, [] { return true; }).value()) ++slices;
   EXPECT_GT(slices, 20);
   step_->Commit();
   EXPECT_EQ(active.stream->generated(), 1);
@@ -308,7 +308,7 @@ TEST_F(StepTest, PreemptingAndDroppingTakeNoMemory) {
   for (int step = 0; unfinished() > 0; ++step) {
     const int64_t before = memory::HeapAllocations();
     ASSERT_TRUE(Plan());
-    ASSERT_FALSE(step_->Run(1, [] { return true; }).value());
+    ASSERT_FALSE(step_->Run(0, [] { return true; }).value());
     if (active_[2]->stream->generated() == 20 && active_[2]->in_step) {
       active_[2]->stream->Cancel();
       step_->DropCancelled();
