@@ -27,8 +27,8 @@ namespace {
 
 constexpr int kThreads = 16;
 constexpr int kSlots = 24;
-constexpr int64_t kContext = 96;    // tokens: six blocks
-constexpr int64_t kKvBlocks = 10;   // for up to kSlots sessions of up to six
+constexpr int64_t kContext = 80;    // tokens: five blocks
+constexpr int64_t kKvBlocks = 10;   // for up to kSlots sessions of up to five
 constexpr int64_t kPromptMax = 24;  // tokens that one append adds
 constexpr int32_t kVocabSize = 300;
 
@@ -76,18 +76,13 @@ class ThreadsTest : public ::testing::Test {
   void Open(bool pumped) {
     EngineOptions options;
     options.context_length = kContext;
+    options.sessions = static_cast<int32_t>(kKvBlocks * options.block_size / kContext);
     options.step_tokens = 24;
     options.threads = 1;
     quiet_ = llmrt::testing::OpenEngine(source_, options);
-    const Plan plan = quiet_->GetPlan().value();
     options.pumped = pumped;
     options.threads = pumped ? 1 : 2;
-    options.sessions = 4;
     options.tpot_target_us = 300;  // prompts are cut short while others wait
-    options.memory_budget_bytes = int64_t{1} << 30;
-    const Plan roomy = llmrt::testing::OpenEngine(source_, options)->GetPlan().value();
-    options.memory_budget_bytes =
-        roomy.total_bytes - roomy.kv_bytes + kKvBlocks * (plan.kv_bytes / plan.kv_blocks);
     engine_ = llmrt::testing::OpenEngine(source_, options);
     ASSERT_EQ(engine_->GetInfo()->blocks_total, kKvBlocks);
     pumped_ = pumped;
