@@ -6,6 +6,7 @@
 #   llmrt_test(<name> SOURCES ... DEPS ... [TIMEOUT seconds] [WHOLE] [DEFINES ...] [LABELS label])
 #       A GoogleTest program whose tests ctest runs one by one; with WHOLE the program is one ctest entry (for suites
 #       with a costly fixture). If every source is C, the program has its own main() and is one entry as well.
+#       The target tests_<label> builds all programs with that label; `threads` marks those that run many threads.
 #
 # A dependency is another folder's name (`formats`) or a target's (`absl::status`, `utf8proc::utf8proc`).
 
@@ -85,6 +86,10 @@ function(llmrt_test name)
   set(properties TIMEOUT ${arg_TIMEOUT})
   if(arg_LABELS)
     list(APPEND properties LABELS "${arg_LABELS}")
+    if(NOT TARGET tests_${arg_LABELS})
+      add_custom_target(tests_${arg_LABELS})
+    endif()
+    add_dependencies(tests_${arg_LABELS} ${name})
   endif()
 
   set(cxx_sources ${arg_SOURCES})

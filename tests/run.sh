@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds llmrt and passes every test: first optimized (build/), then under the address and
-# undefined-behaviour sanitizers (build/asan/). Quick the second time.
+# undefined-behaviour sanitizers (build/asan/); then the tests that run many threads under the thread sanitizer
+# (build/tsan/). Quick the second time.
 #
 #   tests/run.sh [--quick] [--threads] [--filter REGEX]
 #     --quick    the optimized build only
-#     --threads  once more under the thread sanitizer (build/tsan/)
-#     --filter   only tests whose name matches
+#     --threads  every test under the thread sanitizer, not only those that run many threads
+#     --filter   only tests whose name matches; of the thread sanitizer's only with --threads
 #
 # Whatever cannot run on this machine is named at the end; with CI=true it fails the run.
 set -uo pipefail
@@ -47,20 +48,20 @@ stage() { # NAME COMMAND...: runs one stage and notes how long it took.
   return $status
 }
 
-build() { # FOLDER SANITIZERS
+build() { # FOLDER SANITIZERS [TARGET]
   local generator=()
   [[ -f $1/CMakeCache.txt ]] || generator=(-G Ninja)
   cmake -S . -B "$1" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DLLMRT_TESTS=ON -DLLMRT_SANITIZE="$2" \
     -Wno-dev >"$junit" || { cat "$junit"; return 1; }
-  cmake --build "$1" --parallel "$jobs"
+  cmake --build "$1" --parallel "$jobs" --target "${3:-all}"
 }
 
 attribute() { # NAME: a count from the first line of the JUnit report that has it
   sed -n "s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$junit" | head -n 1
 }
 
-run_tests() { # FOLDER: runs ctest and adds its counts to the totals
-  local arguments=(--test-dir "$1" --parallel "$jobs" --output-on-failure --no-tests=error --output-junit "$junit")
+run_tests() { # FOLDER [CTEST ARGUMENT...]: runs ctest and adds its counts to the totals
+  local arguments=(--test-dir "$1" --parallel "$jobs" --output-on-failure --no-tests=error --output-junit "$junit" "${@:2}")
   [[ -n $filter ]] && arguments+=(--tests-regex "$filter")
   : >"$junit"
   # One line for each passed test would bury the failures.
@@ -80,12 +81,24 @@ check() { # NAME FOLDER SANITIZERS
   stage "$1: tests" run_tests "$2" || broken+=("$1: tests")
 }
 
+# The golden models are one thread's work each, and minutes of it under this sanitizer.
+check_threads() {
+  local name="thread sanitizer, tests that run many threads"
+  stage "$name: build" build build/tsan thread tests_threads || { broken+=("$name: build"); return; }
+  stage "$name: tests" run_tests build/tsan --label-regex '^threads$' --exclude-regex GoldenModels ||
+    broken+=("$name: tests")
+}
+
 stage "dependencies" tools/install_dependencies.sh tests || exit 1
 check optimized build ""
 # A sanitizer keeps some tests from running; nothing keeps them from it here but what this machine lacks.
 ((skipped)) && not_run+=("$skipped tests of the optimized build, which skipped themselves; ctest lists them above")
 ((quick)) || check sanitizers build/asan "address,undefined"
-((threads)) && check "thread sanitizer" build/tsan thread
+if ((threads)); then
+  check "thread sanitizer" build/tsan thread
+elif ((!quick)) && [[ -z $filter ]]; then
+  check_threads
+fi
 
 [[ -d ../shared ]] || not_run+=("tests with the files of ../shared: there is no such folder")
 if [[ -d cuda ]]; then
@@ -97,7 +110,7 @@ printf '%s\n' "${minutes[@]}"
 if ((${#not_run[@]} || skipped || quick || !threads)); then
   printf '\n== Did not run\n'
   ((quick)) && echo "the address and undefined-behaviour sanitizers: --quick"
-  ((threads)) || echo "the thread sanitizer: wants --threads"
+  ((threads)) || echo "the whole suite under the thread sanitizer: wants --threads"
   ((${#not_run[@]})) && printf '%s\n' "${not_run[@]}"
   ((skipped)) && printf '%s tests in all skipped themselves; ctest lists them above\n' "$skipped"
 fi

@@ -12,8 +12,8 @@ static llmrt_options* options_for(int32_t key) {
 }
 
 static const int32_t kI64Keys[] = {2,    3,    4,    5,    9,    10,   11,   12,
-                                   13,   1001, 1002, 2001, 2003, 2009, 2010, 2011,
-                                   2015, 2016, 2017, 2018, 2019, 2020};
+                                   13,   14,   1001, 1002, 2001, 2003, 2009, 2010,
+                                   2011, 2015, 2016, 2017, 2018, 2019, 2020};
 static const int32_t kF64Keys[] = {2002, 2004, 2005, 2006, 2007, 2008};
 static const int32_t kBytesKeys[] = {1, 6, 7, 8, 2012, 2013, 2014};
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
@@ -81,7 +81,7 @@ static void numbers_keep_to_their_bounds(void) {
 
 /* Every function refuses keys that are unknown, of another kind and of another type. */
 static void keys_must_fit(void) {
-  static const int32_t kUnknown[] = {0, -1, 14, 999, 1000, 1003, 2000, 2021, 1 << 30, INT32_MIN};
+  static const int32_t kUnknown[] = {0, -1, 15, 999, 1000, 1003, 2000, 2021, 1 << 30, INT32_MIN};
   const int32_t i64_key = LLMRT_STREAM_TOP_K, f64_key = LLMRT_STREAM_TOP_P,
                 bytes_key = LLMRT_STREAM_STOP_STRINGS;
   int64_t integer = 0;

@@ -164,6 +164,106 @@ static void generated_tokens_join_the_session(llmrt_engine* engine) {
   llmrt_session_release(session);
 }
 
+static void forks_and_rewinds_check_their_arguments(llmrt_engine* engine) {
+  llmrt_session* session = session_with_text(engine, "Once upon a time");
+  llmrt_session* stale = session_with_text(engine, "Once");
+  llmrt_session* child = NULL;
+  llmrt_session_info info = {sizeof info};
+  llmrt_session_release(stale);
+  CHECK_OK(llmrt_session_get_info(session, &info));
+  CHECK_STATUS(llmrt_session_fork(session, -2, &child), LLMRT_STATUS_INVALID_ARGUMENT);
+  CHECK_STATUS(llmrt_session_fork(session, -1, NULL), LLMRT_STATUS_INVALID_ARGUMENT);
+  CHECK_STATUS(llmrt_session_fork(session, info.num_pending + 1, &child),
+               LLMRT_STATUS_OUT_OF_RANGE);
+  CHECK_STATUS(llmrt_session_fork(session, INT64_MAX, &child), LLMRT_STATUS_OUT_OF_RANGE);
+  CHECK_STATUS(llmrt_session_fork(NULL, -1, &child), LLMRT_STATUS_INVALID_HANDLE);
+  CHECK_STATUS(llmrt_session_fork(stale, -1, &child), LLMRT_STATUS_INVALID_HANDLE);
+  CHECK_STATUS(llmrt_session_fork((llmrt_session*)engine, -1, &child), LLMRT_STATUS_INVALID_HANDLE);
+  CHECK(child == NULL);
+  CHECK_STATUS(llmrt_session_rewind(session, -1), LLMRT_STATUS_INVALID_ARGUMENT);
+  CHECK_STATUS(llmrt_session_rewind(session, info.num_pending + 1), LLMRT_STATUS_OUT_OF_RANGE);
+  CHECK_STATUS(llmrt_session_rewind(NULL, 0), LLMRT_STATUS_INVALID_HANDLE);
+  CHECK_STATUS(llmrt_session_rewind(stale, 0), LLMRT_STATUS_INVALID_HANDLE);
+  CHECK_STATUS(llmrt_session_rewind((llmrt_session*)engine, 0), LLMRT_STATUS_INVALID_HANDLE);
+  CHECK_OK(llmrt_session_rewind(session, 0));
+  CHECK_OK(llmrt_session_get_info(session, &info));
+  CHECK(info.num_pending == 0 && info.num_tokens == 0);
+  CHECK_OK(llmrt_session_fork(session, 0, &child)); /* of nothing: an empty one */
+  llmrt_session_release(child);
+  llmrt_session_release(session);
+}
+
+/* Generates `count` tokens and copies the last of them from the session. */
+static void generate(llmrt_session* session, int32_t* tokens, int64_t count) {
+  llmrt_stream* stream = submit_tokens(session, count);
+  llmrt_session_info info = {sizeof info};
+  int64_t copied = 0;
+  CHECK(read_to_end(stream) == LLMRT_FINISH_MAX_TOKENS);
+  llmrt_stream_release(stream);
+  CHECK_OK(llmrt_session_get_info(session, &info));
+  CHECK_OK(llmrt_session_get_tokens(session, info.num_tokens - count, tokens, count, &copied));
+  CHECK(copied == count);
+}
+
+static void a_fork_goes_on_as_its_parent_does(llmrt_engine* engine) {
+  llmrt_session* parent = session_with_text(engine, "Once upon a time");
+  llmrt_session *whole = NULL, *early = NULL;
+  llmrt_session_info info = {sizeof info};
+  int32_t first[4], of_parent[6], of_child[6];
+  int64_t prompt;
+  CHECK_OK(llmrt_session_get_info(parent, &info));
+  prompt = info.num_pending;
+  generate(parent, first, 4);
+  CHECK_OK(llmrt_session_fork(parent, -1, &whole));
+  CHECK_OK(llmrt_session_fork(parent, prompt, &early));
+  CHECK_OK(llmrt_session_get_info(whole, &info));
+  CHECK(info.num_tokens == prompt + 4 && info.num_cached == prompt + 3);
+  CHECK_OK(llmrt_session_get_info(early, &info));
+  CHECK(info.num_tokens == prompt && info.num_cached == prompt && info.num_pending == 0);
+  generate(parent, of_parent, 6);
+  llmrt_session_release(parent); /* its children do not need it */
+  generate(whole, of_child, 6);
+  CHECK(memcmp(of_parent, of_child, sizeof of_parent) == 0);
+  generate(early, of_child, 4);
+  CHECK(memcmp(first, of_child, sizeof first) == 0);
+  llmrt_session_release(whole);
+  llmrt_session_release(early);
+}
+
+static void a_rewound_session_answers_again(llmrt_engine* engine) {
+  llmrt_session* session = session_with_text(engine, "Once upon a time");
+  llmrt_session_info info = {sizeof info};
+  int32_t first[8], second[8];
+  int64_t prompt;
+  CHECK_OK(llmrt_session_get_info(session, &info));
+  prompt = info.num_pending;
+  generate(session, first, 8);
+  CHECK_OK(llmrt_session_rewind(session, prompt));
+  generate(session, second, 8);
+  CHECK(memcmp(first, second, sizeof first) == 0);
+  CHECK_OK(llmrt_session_rewind(session, prompt + 3)); /* into what it generated */
+  generate(session, second, 5);
+  CHECK(memcmp(first + 3, second, 5 * sizeof first[0]) == 0);
+  llmrt_session_release(session);
+}
+
+static void a_session_in_flight_is_neither_forked_nor_rewound(void) {
+  llmrt_engine* engine = loaded_engine(1);
+  llmrt_session* session = session_with_text(engine, "Once upon a time");
+  llmrt_stream* stream = submit_tokens(session, 4);
+  llmrt_session* child = NULL;
+  CHECK_STATUS(llmrt_session_fork(session, -1, &child), LLMRT_STATUS_FAILED_PRECONDITION);
+  CHECK_STATUS(llmrt_session_rewind(session, 0), LLMRT_STATUS_FAILED_PRECONDITION);
+  CHECK(child == NULL);
+  CHECK_OK(llmrt_engine_step(engine, -1, NULL));
+  CHECK_OK(llmrt_session_fork(session, -1, &child));
+  CHECK_OK(llmrt_session_rewind(session, 1));
+  CHECK_OK(llmrt_engine_close(engine));
+  CHECK_STATUS(llmrt_session_fork(child, -1, &session), LLMRT_STATUS_INVALID_HANDLE);
+  CHECK_STATUS(llmrt_session_rewind(child, 0), LLMRT_STATUS_INVALID_HANDLE);
+  llmrt_stream_release(stream);
+}
+
 int main(void) {
   llmrt_engine* engine;
   if (model_path() == NULL) return skip_without_model();
@@ -174,7 +274,11 @@ int main(void) {
   submit_checks_its_options(engine);
   a_full_context_takes_no_submission(engine);
   generated_tokens_join_the_session(engine);
+  forks_and_rewinds_check_their_arguments(engine);
+  a_fork_goes_on_as_its_parent_does(engine);
+  a_rewound_session_answers_again(engine);
   CHECK_OK(llmrt_engine_close(engine));
   one_stream_is_in_flight_at_a_time();
+  a_session_in_flight_is_neither_forked_nor_rewound();
   return check_result();
 }

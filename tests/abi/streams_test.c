@@ -236,29 +236,10 @@ static void a_seed_is_reported(void) {
   llmrt_session_release(session);
 }
 
-/* An engine whose budget leaves two blocks of KV, which hold 32 tokens. */
-static llmrt_engine* engine_of_two_blocks(void) {
-  llmrt_plan plan = {sizeof plan};
+static llmrt_engine* engine_with(llmrt_options* options) {
   llmrt_engine* small = NULL;
   llmrt_source* source = model_source();
-  llmrt_options* options = options_of(LLMRT_OPTIONS_ENGINE);
   CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_THREADS, 1));
-  CHECK_OK(llmrt_engine_create(source, options, &small));
-  CHECK_OK(llmrt_engine_wait_load(small, -1));
-  CHECK_OK(llmrt_engine_get_plan(small, &plan));
-  CHECK_OK(llmrt_engine_close(small));
-  /* The refusal of less tells what one block needs; another needs its bytes and a little heap. */
-  CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_MEMORY_BUDGET_BYTES,
-                                 plan.weights_bytes + plan.workspace_bytes));
-  CHECK_OK(llmrt_engine_create(source, options, &small));
-  CHECK_STATUS(llmrt_engine_wait_load(small, -1), LLMRT_STATUS_RESOURCE_EXHAUSTED);
-  const char* together = strstr(last_message(), "together ");
-  const int64_t one_block = together != NULL ? strtoll(together + 9, NULL, 10) : 0;
-  CHECK(one_block > 0);
-  CHECK_OK(llmrt_engine_close(small));
-  CHECK_OK(llmrt_options_set_i64(
-      options, LLMRT_ENGINE_MEMORY_BUDGET_BYTES,
-      one_block + plan.block_size * plan.kv_bytes_per_token + 16 * plan.block_size));
   CHECK_OK(llmrt_engine_create(source, options, &small));
   CHECK_OK(llmrt_engine_wait_load(small, -1));
   llmrt_options_release(options);
@@ -266,8 +247,37 @@ static llmrt_engine* engine_of_two_blocks(void) {
   return small;
 }
 
+/* Two blocks of KV, which hold 32 tokens, because the budget leaves no more. */
+static llmrt_engine* engine_with_a_budget_of_two_blocks(void) {
+  llmrt_plan plan = {sizeof plan};
+  llmrt_model* model = NULL;
+  llmrt_source* source = model_source();
+  llmrt_options* options = options_of(LLMRT_OPTIONS_ENGINE);
+  int64_t budget, block;
+  CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_THREADS, 1));
+  CHECK_OK(llmrt_model_open(source, &model));
+  CHECK_OK(llmrt_model_plan(model, options, &plan));
+  block = plan.block_size * plan.kv_bytes_per_token;
+  /* Every block takes a little of the heap, too. */
+  for (budget = plan.weights_bytes + plan.workspace_bytes; plan.kv_blocks != 2;
+       budget += block / 4) {
+    CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_MEMORY_BUDGET_BYTES, budget));
+    if (llmrt_model_plan(model, options, &plan) != LLMRT_STATUS_OK) continue;
+    if (plan.kv_blocks > 2) break;
+  }
+  llmrt_model_release(model);
+  llmrt_source_release(source);
+  return engine_with(options);
+}
+
+static llmrt_engine* engine_of_two_blocks(void) {
+  llmrt_options* options = options_of(LLMRT_OPTIONS_ENGINE);
+  CHECK_OK(llmrt_options_set_i64(options, LLMRT_ENGINE_CONTEXT_LENGTH, 32));
+  return engine_with(options);
+}
+
 static void no_session_is_promised_more_than_all_blocks(void) {
-  llmrt_engine* small = engine_of_two_blocks();
+  llmrt_engine* small = engine_with_a_budget_of_two_blocks();
   llmrt_session* session = session_with_text(small, "Once");
   llmrt_stream* stream = submit_tokens(session, 60);
   llmrt_plan plan = {sizeof plan};
@@ -282,43 +292,107 @@ static void no_session_is_promised_more_than_all_blocks(void) {
   CHECK_OK(llmrt_engine_close(small));
 }
 
-static void a_stream_that_outgrows_the_memory_says_why(void) {
+static void an_idle_session_gives_its_blocks_to_a_stream_and_goes_on_later(void) {
   llmrt_engine* small = engine_of_two_blocks();
   llmrt_session* idle = session_with_text(small, "Once");
   llmrt_session* session = session_with_text(small, "Once");
-  llmrt_stream* stream = submit_tokens(idle, 1);
-  llmrt_read_result result = {sizeof result};
-  llmrt_stream_info info = {sizeof info};
-  char text[512];
-  int64_t length = 0;
-  /* The idle session keeps one block, so that the other's second block is one too many. */
+  llmrt_stream* stream = submit_tokens(idle, 3);
+  llmrt_session_info info = {sizeof info};
+  int32_t tokens[2][8];
+  int64_t count = 0;
   CHECK(read_to_end(stream) == LLMRT_FINISH_MAX_TOKENS);
   llmrt_stream_release(stream);
-  stream = submit_tokens(session, 27);
-  while (result.finish_reason == LLMRT_FINISH_NONE) {
-    if (!CHECK_OK(llmrt_stream_wait(stream, -1))) break;
-    if (!CHECK_OK(llmrt_stream_read(stream, NULL, NULL, 0, text, sizeof text, &result))) break;
-  }
-  CHECK(result.finish_reason == LLMRT_FINISH_ERROR);
-  CHECK(result.status == LLMRT_STATUS_RESOURCE_EXHAUSTED);
-  CHECK_OK(llmrt_stream_get_info(stream, &info));
-  CHECK(info.finish_reason == LLMRT_FINISH_ERROR);
-  CHECK(info.status == LLMRT_STATUS_RESOURCE_EXHAUSTED);
-  CHECK(info.generated_tokens > 0 && info.generated_tokens < 27);
-  CHECK_OK(llmrt_stream_get_message(stream, text, sizeof text, &length));
-  CHECK(is_one_line(text));
-  CHECK_STATUS(llmrt_stream_get_message(stream, text, length - 1, &length),
-               LLMRT_STATUS_OUT_OF_RANGE);
+  CHECK_OK(llmrt_session_get_info(idle, &info));
+  CHECK(info.num_cached > 0);
+  stream = submit_tokens(session, 20);
+  CHECK(read_to_end(stream) == LLMRT_FINISH_MAX_TOKENS);
   llmrt_stream_release(stream);
+  CHECK_OK(llmrt_session_get_info(idle, &info));
+  CHECK(info.num_cached == 0);
+  stream = submit_tokens(idle, 5);
+  CHECK(read_to_end(stream) == LLMRT_FINISH_MAX_TOKENS);
+  llmrt_stream_release(stream);
+  /* Both began with the same words, so eight tokens on they have said the same. */
+  CHECK_OK(llmrt_session_get_tokens(idle, info.num_tokens - 3, tokens[0], 8, &count));
+  CHECK_OK(llmrt_session_get_tokens(session, info.num_tokens - 3, tokens[1], 8, &count));
+  CHECK(count == 8 && memcmp(tokens[0], tokens[1], sizeof tokens[0]) == 0);
   llmrt_session_release(session);
   llmrt_session_release(idle);
-  /* The engine stays usable: the blocks are back. */
-  session = session_with_text(small, "Once");
-  stream = submit_tokens(session, 5);
-  CHECK(read_to_end(stream) == LLMRT_FINISH_MAX_TOKENS);
-  llmrt_stream_release(stream);
-  llmrt_session_release(session);
   CHECK_OK(llmrt_engine_close(small));
+}
+
+static int32_t state_of(llmrt_stream* stream, int64_t* generated) {
+  llmrt_stream_info info = {sizeof info};
+  CHECK_OK(llmrt_stream_get_info(stream, &info));
+  *generated = info.generated_tokens;
+  return info.state;
+}
+
+static void a_stream_that_nobody_reads_pauses_alone(void) {
+  llmrt_engine* pumped = loaded_engine(1);
+  llmrt_session* lazy = session_with_text(pumped, "Once upon a time");
+  llmrt_session* eager = session_with_text(pumped, "And then");
+  llmrt_options* options = options_of(LLMRT_OPTIONS_STREAM);
+  llmrt_stream *unread = NULL, *read = NULL;
+  llmrt_step_info step = {sizeof step};
+  llmrt_engine_info info = {sizeof info};
+  int64_t generated = 0;
+  CHECK_OK(llmrt_options_set_i64(options, LLMRT_STREAM_MAX_TOKENS, 12));
+  CHECK_OK(llmrt_options_set_i64(options, LLMRT_STREAM_IGNORE_EOS, 1));
+  CHECK_OK(llmrt_options_set_i64(options, LLMRT_STREAM_QUEUE_TOKENS, 3));
+  CHECK_OK(llmrt_session_submit(lazy, options, &unread));
+  read = submit_tokens(eager, 12);
+  CHECK_OK(llmrt_engine_step(pumped, -1, &step));
+  CHECK(step.work_remains == 0);
+  CHECK(state_of(read, &generated) == LLMRT_STREAM_FINISHED && generated == 12);
+  CHECK(state_of(unread, &generated) == LLMRT_STREAM_PAUSED && generated == 3);
+  CHECK_OK(llmrt_engine_get_info(pumped, &info));
+  CHECK(info.num_streams == 1 && info.streams_running == 0 && info.streams_waiting == 0);
+  while (state_of(unread, &generated) != LLMRT_STREAM_FINISHED) {
+    llmrt_read_result result = {sizeof result};
+    char text[64];
+    CHECK_OK(llmrt_stream_read(unread, NULL, NULL, 0, text, sizeof text, &result));
+    CHECK_OK(llmrt_engine_step(pumped, -1, NULL));
+  }
+  CHECK(generated == 12);
+  CHECK(read_to_end(unread) == LLMRT_FINISH_MAX_TOKENS);
+  CHECK_OK(llmrt_engine_close(pumped));
+  llmrt_options_release(options);
+}
+
+/* Where in the step the cancel falls is the number of slices before it. */
+static void cancelling_inside_a_step_changes_no_other_stream(void) {
+  llmrt_engine* pumped = loaded_engine(1);
+  int32_t alone[10], beside[10];
+  int64_t count = 0, generated = 0, prompt = 0;
+  int slices;
+  for (slices = -1; slices < 60; slices += 3) {
+    llmrt_session* kept = session_with_text(pumped, "Once upon a time");
+    llmrt_session* dropped = session_with_text(pumped, "There was a dog with a red ball");
+    llmrt_session_info info = {sizeof info};
+    llmrt_stream *stream, *cancelled = NULL;
+    int i;
+    CHECK_OK(llmrt_session_get_info(kept, &info));
+    prompt = info.num_pending;
+    if (slices >= 0) cancelled = submit_tokens(dropped, -1);
+    stream = submit_tokens(kept, 10);
+    for (i = 0; i < slices; ++i) CHECK_OK(llmrt_engine_step(pumped, 0, NULL));
+    if (slices >= 0) {
+      CHECK_OK(llmrt_stream_cancel(cancelled));
+      CHECK_OK(llmrt_engine_step(pumped, 0, NULL)); /* it ends before this slice */
+      CHECK(state_of(cancelled, &generated) == LLMRT_STREAM_FINISHED);
+      CHECK(read_to_end(cancelled) == LLMRT_FINISH_CANCELLED);
+    }
+    CHECK_OK(llmrt_engine_step(pumped, -1, NULL));
+    CHECK(read_to_end(stream) == LLMRT_FINISH_MAX_TOKENS);
+    CHECK_OK(llmrt_session_get_tokens(kept, prompt, slices < 0 ? alone : beside, 10, &count));
+    CHECK(count == 10 && (slices < 0 || memcmp(alone, beside, sizeof alone) == 0));
+    llmrt_stream_release(stream);
+    llmrt_stream_release(cancelled);
+    llmrt_session_release(kept);
+    llmrt_session_release(dropped);
+  }
+  CHECK_OK(llmrt_engine_close(pumped));
 }
 
 int main(void) {
@@ -333,7 +407,9 @@ int main(void) {
   waiting_ends_at_its_time_and_cancelling_ends_the_stream();
   a_seed_is_reported();
   no_session_is_promised_more_than_all_blocks();
-  a_stream_that_outgrows_the_memory_says_why();
+  an_idle_session_gives_its_blocks_to_a_stream_and_goes_on_later();
+  a_stream_that_nobody_reads_pauses_alone();
+  cancelling_inside_a_step_changes_no_other_stream();
   CHECK_OK(llmrt_engine_close(engine));
   return check_result();
 }

@@ -6,6 +6,9 @@ typedef union room {
   llmrt_model_info info;
   llmrt_tensor_info tensor;
   llmrt_plan plan;
+  llmrt_engine_info engine;
+  llmrt_session_info session;
+  llmrt_stream_info stream;
   unsigned char bytes[512];
 } room;
 
@@ -37,6 +40,16 @@ static llmrt_status get_plan(void* engine, room* out) {
   return llmrt_engine_get_plan(engine, &out->plan);
 }
 
+static llmrt_status get_engine(void* engine, room* out) {
+  return llmrt_engine_get_info(engine, &out->engine);
+}
+static llmrt_status get_session(void* session, room* out) {
+  return llmrt_session_get_info(session, &out->session);
+}
+static llmrt_status get_stream(void* stream, room* out) {
+  return llmrt_stream_get_info(stream, &out->stream);
+}
+
 static void every_size_gets_what_fits(getter get, void* handle, int32_t whole_size) {
   room whole, some;
   int32_t size;
@@ -65,12 +78,35 @@ static void sizes_are_those_of_the_baseline(void) {
   CHECK(sizeof(llmrt_tensor_info) == 96);
   CHECK(sizeof(llmrt_plan) == 88);
   CHECK(sizeof(llmrt_load_info) == 16);
-  CHECK(sizeof(llmrt_engine_info) == 80);
+  CHECK(sizeof(llmrt_engine_info) == 200);
   CHECK(sizeof(llmrt_step_info) == 24);
   CHECK(sizeof(llmrt_log_info) == 24);
   CHECK(sizeof(llmrt_session_info) == 40);
   CHECK(sizeof(llmrt_read_result) == 40);
-  CHECK(sizeof(llmrt_stream_info) == 88);
+  CHECK(sizeof(llmrt_stream_info) == 112);
+}
+
+/* The fields that came later, too: a host that does not know them gets the others. */
+static void what_changes_is_told_in_every_size(llmrt_engine* engine) {
+  llmrt_session* session = session_with_text(engine, "Once upon a time");
+  llmrt_stream* stream = submit_tokens(session, 5);
+  llmrt_engine_info info = {sizeof info};
+  llmrt_stream_info told = {sizeof told};
+  CHECK_OK(llmrt_engine_step(engine, -1, NULL));
+  every_size_gets_what_fits(get_stream, stream, sizeof(llmrt_stream_info));
+  every_size_gets_what_fits(get_session, session, sizeof(llmrt_session_info));
+  every_size_gets_what_fits(get_engine, engine, sizeof(llmrt_engine_info));
+  CHECK_OK(llmrt_engine_get_info(engine, &info));
+  CHECK(info.blocks_used == 0 && info.blocks_cached > 0);
+  CHECK(info.blocks_cached + info.blocks_free == info.blocks_total);
+  CHECK(info.tokens_stored > 0 && info.preemptions == 0 && info.tokens_recomputed == 0);
+  CHECK(info.steps == 5 && info.rows_sum >= info.steps && info.kv_slots_sum >= info.kv_tokens_sum);
+  CHECK(info.run_us > 0 && info.step_us >= info.run_us);
+  CHECK(info.streams_running == 0 && info.streams_waiting == 0);
+  CHECK_OK(llmrt_stream_get_info(stream, &told));
+  CHECK(told.tpot_us >= 0 && told.preemptions == 0 && told.tokens_recomputed == 0);
+  llmrt_stream_release(stream);
+  llmrt_session_release(session);
 }
 
 int main(void) {
@@ -83,6 +119,7 @@ int main(void) {
   every_size_gets_what_fits(get_info, model, sizeof(llmrt_model_info));
   every_size_gets_what_fits(get_tensor, model, sizeof(llmrt_tensor_info));
   every_size_gets_what_fits(get_plan, engine, sizeof(llmrt_plan));
+  what_changes_is_told_in_every_size(engine);
   llmrt_model_release(model);
   CHECK_OK(llmrt_engine_close(engine));
   return check_result();

@@ -208,6 +208,30 @@ TEST(VeneerTest, PumpedEngineServesSeveralStreams) {
   b.Cancel();
 }
 
+TEST(VeneerTest, SessionsForkAndRewind) {
+  MODEL_OR_SKIP(path);
+  llmrt::Engine engine(llmrt::Source::FromPath(path));
+  engine.WaitLoad();
+  llmrt::Session session = engine.CreateSession();
+  session.AppendTokens({1, 5, 9});
+  llmrt::Options options = llmrt::Options::ForStream();
+  options.Set(LLMRT_STREAM_MAX_TOKENS, 4).Set(LLMRT_STREAM_IGNORE_EOS, true);
+  const auto finish = [](llmrt::Stream stream) {
+    for (std::string text; stream.Next(&text);) continue;
+  };
+  finish(session.Submit(options));
+  llmrt::Session whole = session.Fork(), part = session.Fork(3);
+  EXPECT_EQ(whole.Tokens(), session.Tokens());
+  EXPECT_EQ(part.Tokens(), (std::vector<int32_t>{1, 5, 9}));
+  finish(part.Submit(options));
+  EXPECT_EQ(part.Tokens(), whole.Tokens());
+  whole.Rewind(5);
+  EXPECT_EQ(whole.Info().num_tokens, 5);
+  EXPECT_EQ(session.Info().num_tokens, 7);
+  EXPECT_THROW(whole.Rewind(6), llmrt::Error);
+  EXPECT_THROW(whole.Fork(6), llmrt::Error);
+}
+
 // What the library reads of a model through a host's function.
 int32_t ReadString(void* user, int64_t offset, void* buffer, int64_t length) {
   std::memcpy(buffer, static_cast<std::string*>(user)->data() + offset,

@@ -103,6 +103,20 @@ void Conversation::ReadScores(Part part) {
   scores.resize(static_cast<size_t>(count));
 }
 
+// A stream that failed says why, to who has room for it.
+void Conversation::CheckMessage(Part part) {
+  char message[256];
+  int64_t length = 0;
+  Call("get_message",
+       [&] { return llmrt_stream_get_message(streams_[part], message, sizeof message, &length); });
+  if (length == 0 || std::string(message).size() != static_cast<size_t>(length)) {
+    complaints_.push_back("a stream failed without a word");
+  } else if (llmrt_stream_get_message(streams_[part], message, length - 1, &length) !=
+             LLMRT_STATUS_OUT_OF_RANGE) {
+    complaints_.push_back("a message is cut without a word");
+  }
+}
+
 // False once the stream has ended.
 bool Conversation::Read(Part part) {
   if (streams_[part] == nullptr) return false;
@@ -122,6 +136,7 @@ bool Conversation::Read(Part part) {
   ReadBest(part, result);
   if (result.finish_reason == LLMRT_FINISH_NONE) return true;
   answer.finish_reason = result.finish_reason;
+  if (result.finish_reason == LLMRT_FINISH_ERROR) CheckMessage(part);
   answer.status = result.status;
   ReadScores(part);
   llmrt_stream_release(streams_[part]);

@@ -76,6 +76,7 @@ class Conversation {
   llmrt_options* OptionsFor(const Wish& wish);
   void Move();
   bool Read(Part part);
+  void CheckMessage(Part part);
   void ReadBest(Part part, const llmrt_read_result& result);
   void ReadScores(Part part);
   void TalkToTheEnd();
