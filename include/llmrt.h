@@ -214,7 +214,8 @@ typedef enum llmrt_option {
   LLMRT_STREAM_TOP_LOGPROBS = 2017,    /* n best a position, 0 to 20 [0] */
   LLMRT_STREAM_PROMPT_LOGPROBS = 2018, /* 1: log-probabilities of the prompt's tokens too [0] */
   LLMRT_STREAM_RAW_BYTES = 2019,       /* 1: text as raw token bytes, characters may be cut [0] */
-  LLMRT_STREAM_QUEUE_TOKENS = 2020,    /* unread tokens after which the stream pauses [4096] */
+  /* Unread tokens after which the stream pauses, until half of them are read [4096]. */
+  LLMRT_STREAM_QUEUE_TOKENS = 2020,
   LLMRT_OPTION_FORCE_INT32 = 0x7fffffff
 } llmrt_option;
 
@@ -474,7 +475,7 @@ typedef struct llmrt_engine_info {
   int64_t blocks_free;
   int64_t tokens_stored;     /* in blocks used and cached; these have block_size slots each */
   int64_t preemptions;       /* streams sent back to wait because others needed their blocks */
-  int64_t tokens_recomputed; /* KV computed again after a preemption */
+  int64_t tokens_recomputed; /* KV computed again after a preemption or a pause */
   /* Sums over all steps, at the end of each: slots in blocks used and cached, and tokens in them.
    * The share of wasted slots between two readings is 1 - (tokens of it) / (slots of it). */
   int64_t kv_slots_sum;
@@ -491,7 +492,8 @@ typedef struct llmrt_engine_info {
 
 typedef struct llmrt_step_info {
   int32_t struct_size;
-  int32_t work_remains; /* 1: call again; 0: nothing to do until something is submitted or read */
+  int32_t work_remains; /* 1: call again; 0: nothing to do until something is submitted, read or
+                           cancelled */
   int64_t elapsed_us;
   int64_t tokens_committed; /* in this call */
 } llmrt_step_info;
@@ -562,7 +564,8 @@ LLMRT_API llmrt_status llmrt_engine_poll_log(llmrt_engine* engine, llmrt_log_inf
                                              char* buffer, int64_t capacity, int64_t* length);
 /*
  * Ends every stream (LLMRT_FINISH_ENGINE_CLOSED), stops the threads, frees weights and KV, and
- * turns the engine, its sessions and its streams stale. Waits for a slice that is running.
+ * turns the engine, its sessions and its streams stale. Waits for a slice, or the part of a load,
+ * that is running.
  */
 LLMRT_API llmrt_status llmrt_engine_close(llmrt_engine* engine);
 /* Gives the engine back; NULL is a no-op. The last of engine, sessions and streams frees it. */
@@ -692,7 +695,7 @@ typedef struct llmrt_stream_info {
   int64_t accepted;
   int64_t tpot_us;           /* mean time between tokens after the first; -1: under two tokens */
   int64_t preemptions;       /* how often it was sent back to wait */
-  int64_t tokens_recomputed; /* KV computed again for that */
+  int64_t tokens_recomputed; /* KV computed again for that, or after a pause */
 } llmrt_stream_info;
 
 /*
@@ -738,7 +741,8 @@ LLMRT_API llmrt_status llmrt_stream_prompt_logprobs(llmrt_stream* stream, int64_
                                                     int64_t* count);
 /*
  * Asks the stream to end with LLMRT_FINISH_CANCELLED. Takes effect within one slice, also inside a
- * prompt and in a step with other streams, who do not notice; blocks are free again by then.
+ * prompt and in a step with other streams, who do not notice; its blocks are then the session's
+ * cache, or free. On a pumped engine a stream that has begun ends in the next llmrt_engine_step.
  */
 LLMRT_API llmrt_status llmrt_stream_cancel(llmrt_stream* stream);
 /* Gives the stream back, cancelling it if it runs and ending waits for it; NULL is a no-op. */

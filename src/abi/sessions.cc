@@ -81,6 +81,8 @@ llmrt_status llmrt_session_submit(llmrt_session* session, llmrt_options* options
                                   llmrt_stream** stream) {
   return Enter([&]() -> absl::Status {
     ABI_ASSIGN_OR_RETURN(const auto parent, Find(session));
+    // The stream keeps its options, so they are the engine's memory.
+    const llmrt::memory::ScopedHeapAccount account(parent->session->heap());
     ABI_ASSIGN_OR_RETURN(auto stream_options, StreamOptionsOf(options));
     ABI_RETURN_IF_ERROR(CheckOutput(stream, "stream"));
     const auto object = std::make_shared<StreamObject>();

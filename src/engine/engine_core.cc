@@ -132,8 +132,13 @@ void EngineCore::ThreadMain() {
   // A thread inherits the mode of the one that made it, which may be a host's.
   const numerics::ScopedFpMode fp_mode;
   const memory::ScopedHeapAccount account(accounts_.heap);
-  Load();
-  if (!options_.pumped) RunLoop();
+  try {
+    Load();
+    if (!options_.pumped) RunLoop();
+  } catch (...) {
+    // Load and Turn catch what work can throw. Only a broken mutex gets here, and must not end the
+    // host's process.
+  }
 }
 
 void EngineCore::Load() {
@@ -179,7 +184,7 @@ bool EngineCore::Interrupted() const {
 
 bool EngineCore::HasWork() const {
   return std::any_of(active_.begin(), active_.end(), [](const auto& active) {
-    return !active->paused || active->stream->cancelled() || !active->stream->QueueIsFull();
+    return !active->paused || active->stream->cancelled() || active->stream->MayRun(active->paused);
   });
 }
 
@@ -216,7 +221,10 @@ bool EngineCore::BeginTurn() {
   std::lock_guard<std::mutex> lock(mu_);
   if (resources_ == nullptr || stopping_.load()) return false;
   if (cancel_asked_.exchange(false)) {
-    if (step_->in_flight()) step_->DropCancelled();
+    if (step_->in_flight()) {
+      step_->DropCancelled();
+      if (!step_->in_flight()) AddStepTimes();
+    }
     Reap();
   } else if (step_->in_flight() && arrived_.exchange(false)) {
     ShortenForArrivals();
@@ -229,9 +237,13 @@ bool EngineCore::BeginTurn() {
   absl::StatusOr<bool> planned = step_->Plan(pacer_.PrefillRows());
   totals_.plan_us += MicrosSince(start);
   if (planned.ok()) return *planned;
-  step_->Fail(planned.status());
-  Reap();
+  FailStepLocked(planned.status());
   return false;
+}
+
+void EngineCore::AddStepTimes() {
+  totals_.pass_us += step_->pass_us();
+  totals_.draw_us += step_->draw_us();
 }
 
 void EngineCore::ShortenForArrivals() {
@@ -250,7 +262,7 @@ void EngineCore::ShortenForArrivals() {
 void EngineCore::PauseAndResume() {
   scheduler::Scheduler& scheduler = *resources_->scheduler;
   for (const std::unique_ptr<ActiveStream>& active : active_) {
-    const bool full = active->stream->QueueIsFull();
+    const bool full = !active->stream->MayRun(active->paused);
     if (full != active->paused) {
       active->paused = full;
       if (full) {
@@ -273,8 +285,7 @@ void EngineCore::CommitStep() {
   }
   ++totals_.steps;
   totals_.rows += step_->num_rows();
-  totals_.pass_us += step_->pass_us();
-  totals_.draw_us += step_->draw_us();
+  AddStepTimes();
   const StepCounts counts = step_->Commit();
   totals_.prefilled += counts.prefilled;
   totals_.generated += counts.generated;
@@ -287,11 +298,19 @@ void EngineCore::CommitStep() {
 
 void EngineCore::FailStep(const absl::Status& status) {
   std::lock_guard<std::mutex> lock(mu_);
+  FailStepLocked(status);
+}
+
+void EngineCore::FailStepLocked(const absl::Status& status) {
   if (IsUnhealthy(status)) health_ = status;
+  // A failure that came before any stream was picked would come again, and nothing runs any more on
+  // a device that failed: then all streams end, not only those of the step.
+  const bool all = !step_->in_flight() || !health_.ok();
   if (step_->in_flight()) {
+    AddStepTimes();
     step_->Fail(status);
-  } else {
-    // The failure came before any stream was picked, and would come again.
+  }
+  if (all) {
     for (const auto& active : active_) active->stream->Finish(FinishReason::kError, status);
   }
   Reap();
@@ -318,13 +337,19 @@ void EngineCore::Retire(ActiveStream& active) {
              [&] { return absl::StrCat("a stream failed: ", info.status.message()); });
   }
   resources_->scheduler->Remove(active);
+  active.TellProgress(Phase::kFinished);
   session.in_flight = false;
   if (session.abandoned) resources_->paged->Clear(session.sequence);
 }
 
 void EngineCore::WakeToCancel() {
-  cancel_asked_.store(true);
-  Wake();
+  {
+    // What waits in line or is paused needs no step to end: a host that pumps may have stopped.
+    std::lock_guard<std::mutex> lock(mu_);
+    if (resources_ != nullptr && !stopping_.load()) Reap();
+    cancel_asked_.exchange(true);
+  }
+  work_changed_.notify_all();
 }
 
 void EngineCore::Wake() {
@@ -344,6 +369,8 @@ absl::StatusOr<StepInfo> EngineCore::StepFor(int64_t max_us) {
   }
   std::unique_lock<std::mutex> pumping(pump_mu_, std::try_to_lock);
   if (!pumping.owns_lock()) {
+    if (stopping_.load())
+      return absl::FailedPreconditionError("the engine is closed; create another");
     return absl::UnavailableError("another thread is pumping the engine; let it");
   }
   int64_t tokens_before = 0;

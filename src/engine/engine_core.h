@@ -97,11 +97,14 @@ class EngineCore {
   void PauseAndResume();      // mu_ held
   void CommitStep();
   void FailStep(const absl::Status& status);
+  void FailStepLocked(const absl::Status& status);                    // mu_ held
+  void AddStepTimes();                                                // mu_ held
   void Reap();                                                        // mu_ held
   void Retire(ActiveStream& active);                                  // mu_ held
   bool HasWork() const;                                               // mu_ held
   absl::Status CheckReady() const;                                    // mu_ held
   absl::Status CheckIdle(const SessionState& session) const;          // mu_ held
+  void ForgetReadStreams();                                           // mu_ held
   void ReserveFor(SessionState& session, const StreamState& stream);  // mu_ held
   absl::Status CheckSubmit(const SessionState& session, const StreamOptions& options) const;
 

@@ -231,9 +231,7 @@ void EngineCore::ReserveFor(SessionState& session, const StreamState& stream) {
   resources_->paged->ReserveTable(session.sequence, total);
   if (active_.size() == active_.capacity()) active_.reserve(2 * active_.size() + 8);
   resources_->scheduler->ReserveRoom(active_.size() + 1);
-  unread_.erase(std::remove_if(unread_.begin(), unread_.end(),
-                               [](const auto& weak) { return weak.expired(); }),
-                unread_.end());
+  ForgetReadStreams();
   if (unread_.size() == unread_.capacity()) unread_.reserve(2 * unread_.size() + 8);
 }
 
@@ -334,6 +332,15 @@ absl::StatusOr<int64_t> EngineCore::GetTokens(const SessionState& session, int64
   return count;
 }
 
+void EngineCore::ForgetReadStreams() {
+  unread_.erase(std::remove_if(unread_.begin(), unread_.end(),
+                               [](const std::weak_ptr<StreamState>& weak) {
+                                 const std::shared_ptr<StreamState> stream = weak.lock();
+                                 return stream == nullptr || stream->Delivered();
+                               }),
+                unread_.end());
+}
+
 absl::StatusOr<int64_t> EngineCore::Wait(absl::Span<uint64_t> tags, int64_t timeout_ms) {
   const Clock::time_point deadline = DeadlineAfter(timeout_ms);
   for (;;) {
@@ -344,10 +351,11 @@ absl::StatusOr<int64_t> EngineCore::Wait(absl::Span<uint64_t> tags, int64_t time
       std::lock_guard<std::mutex> lock(mu_);
       absl::Status status = CheckReady();
       if (!status.ok()) return status;
+      ForgetReadStreams();
+      open = !unread_.empty();
       for (const std::weak_ptr<StreamState>& weak : unread_) {
         const std::shared_ptr<StreamState> stream = weak.lock();
-        if (stream == nullptr || stream->Delivered()) continue;
-        open = true;
+        if (stream == nullptr) continue;
         const uint64_t tag = stream->ReadyTag();
         if (tag != 0 && count < tags.size()) tags[count++] = tag;
       }

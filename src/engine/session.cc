@@ -62,6 +62,8 @@ absl::Status Session::Rewind(int64_t num_tokens) {
   return engine_->core().RewindSession(*state_, num_tokens);
 }
 
+memory::Budget* Session::heap() const { return engine_->core().heap().get(); }
+
 absl::StatusOr<SessionInfo> Session::Info() const {
   return engine_->core().GetSessionInfo(*state_);
 }

@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "engine/options.h"
 #include "engine/stream.h"
+#include "memory/budget.h"
 #include "text/tokenizer.h"
 
 namespace llmrt::engine {
@@ -44,6 +45,8 @@ class Session : public std::enable_shared_from_this<Session> {
   absl::StatusOr<int64_t> GetTokens(int64_t first, absl::Span<int32_t> out) const;
 
   Engine& engine() const { return *engine_; }
+  // Whom the small objects of this session are charged to.
+  memory::Budget* heap() const;
   const SessionState& state() const { return *state_; }
 
  private:

@@ -20,8 +20,7 @@ struct SessionState {
     constexpr int64_t kId = sizeof(int32_t);
     const int64_t blocks = (context_length + block_size - 1) / block_size;
     return memory::HeapBytesOf(sizeof(SessionState) + kSharedCounts) +
-           2 * memory::HeapBytesOf(context_length * kId) +
-           memory::HeapBytesOf((blocks + blocks / 2) * kId);
+           2 * memory::HeapBytesOf(context_length * kId) + 2 * memory::HeapBytesOf(blocks * kId);
   }
 
   const int64_t context_length;  // tokens

@@ -82,7 +82,7 @@ void Step::AddItem(const scheduler::Assignment& assignment) {
   item.count = assignment.count;
   item.row = num_rows();
   item.draws = item.first + item.count == owner.num_tokens && owner.WantsToken();
-  const auto sequence = static_cast<int32_t>(tables_.size());
+  item.table = static_cast<int32_t>(tables_.size());
   tables_.push_back(session.sequence.blocks());
   for (int64_t i = 0; i < item.count; ++i) {
     const int64_t position = item.first + i;
@@ -93,7 +93,7 @@ void Step::AddItem(const scheduler::Assignment& assignment) {
     }
     tokens_.push_back(session.tokens[static_cast<size_t>(position)]);
     positions_.push_back(static_cast<int32_t>(position));
-    sequences_.push_back(sequence);
+    sequences_.push_back(item.table);
   }
   items_.push_back(std::move(item));
   owner.in_step = true;
@@ -111,6 +111,7 @@ absl::StatusOr<bool> Step::Plan(int64_t prefill_rows) {
   for (const scheduler::Assignment& assignment : planned) AddItem(assignment);
   SetBatch();
   phase_ = Phase::kCopy;
+  next_copy_ = 0;
   next_draw_ = 0;
   whole_ = true;
   pass_us_ = draw_us_ = 0;
@@ -119,9 +120,17 @@ absl::StatusOr<bool> Step::Plan(int64_t prefill_rows) {
   return true;
 }
 
-absl::Status Step::CopySharedBlocks() {
-  if (copies_.empty()) return absl::OkStatus();
-  return resources_.backend->CopyKvBlocks(*resources_.cache, copies_);
+absl::StatusOr<bool> Step::CopySharedBlocks(absl::FunctionRef<bool()> stop) {
+  // One at a time: a block of a large model is megabytes. The copy for a stream that has left since
+  // goes to a block that nobody holds before the next step is planned.
+  while (next_copy_ < copies_.size()) {
+    absl::Status status =
+        resources_.backend->CopyKvBlocks(*resources_.cache, {&copies_[next_copy_], 1});
+    if (!status.ok()) return status;
+    if (++next_copy_ < copies_.size() && stop()) return false;
+  }
+  phase_ = Phase::kPass;
+  return true;
 }
 
 absl::StatusOr<bool> Step::Run(int64_t slice_us, absl::FunctionRef<bool()> stop) {
@@ -129,9 +138,8 @@ absl::StatusOr<bool> Step::Run(int64_t slice_us, absl::FunctionRef<bool()> stop)
   absl::Status status = RemoveRows();
   if (!status.ok()) return status;
   if (phase_ == Phase::kCopy) {
-    status = CopySharedBlocks();
-    if (!status.ok()) return status;
-    phase_ = Phase::kPass;
+    absl::StatusOr<bool> copied = CopySharedBlocks(stop);
+    if (!copied.ok() || !*copied) return copied;
   }
   if (phase_ == Phase::kPass) {
     model::ForwardPass& pass = *resources_.pass;
@@ -250,16 +258,12 @@ void Step::CommitToken(Item& item) {
   }
 }
 
-bool Step::HasCancelled() const {
-  return std::any_of(items_.begin(), items_.end(),
-                     [](const Item& item) { return item.owner->stream->cancelled(); });
-}
-
 bool Step::InFinalOps() const { return resources_.pass->cursor().op >= model::Op::kFinalNorm; }
 
 absl::Status Step::RemoveRows() {
   for (const backend::Range& rows : removals_) {
-    whole_ = false;
+    // A removal may end the last op that has rows to remove: what is left is computed for nobody.
+    if (InFinalOps()) break;
     CloseUp(rows);
     absl::Status status = resources_.pass->RemoveRows(rows.begin, rows.size(), batch_, logit_rows_);
     if (!status.ok()) return status;
@@ -295,6 +299,8 @@ void Step::DropCancelled() {
     const Item& item = items_[i - 1];
     StreamState& stream = *item.owner->stream;
     if (!stream.cancelled()) continue;
+    whole_ = false;
+    tables_[static_cast<size_t>(item.table)] = {};  // the session may change it from here on
     if (rows_leave) removals_.push_back({item.row, item.row + item.count});
     resources_.scheduler->Drop(i - 1);
     items_[i - 1].owner->in_step = false;
@@ -315,6 +321,7 @@ void Step::TrimPrompts(int64_t rows) {
     const int64_t kept = i == 1 ? std::min(item.count, scheduler::kPrefillRowsMin) : 1;
     const int64_t gone = std::min(excess, item.count - kept);
     if (gone == 0) continue;
+    whole_ = false;
     item.count -= gone;
     excess -= gone;
     removals_.push_back({item.row + item.count, item.row + item.count + gone});

@@ -51,8 +51,6 @@ class Step {
   // Drops the step; its streams go on as if it had never been planned.
   void Abandon();
 
-  // Whether a stream of the step was cancelled. Without the lock, by the thread that runs it.
-  bool HasCancelled() const;
   // Cancelled streams leave the step and are finished; the others do not notice.
   void DropCancelled();
   // Of prompts that are being computed, keeps at most `rows` rows in all (but kPrefillRowsMin of
@@ -78,6 +76,7 @@ class Step {
     int64_t first = 0;       // position of its first row
     int64_t count = 0;       // rows
     int64_t row = 0;         // its first one in the batch
+    int32_t table = 0;       // its block table's index in the batch
     int64_t logit_row = -1;  // of its first row with logits, index among the step's logit rows
     int64_t logit_count = 0;
     bool draws = false;      // its last row gives a token
@@ -89,7 +88,7 @@ class Step {
   void AddItem(const scheduler::Assignment& assignment);
   void ClearBatch();
   void SetBatch();
-  absl::Status CopySharedBlocks();
+  absl::StatusOr<bool> CopySharedBlocks(absl::FunctionRef<bool()> stop);
   // Takes the rows that have left out of the arrays and the pass.
   absl::Status RemoveRows();
   void CloseUp(const backend::Range& rows);
@@ -102,6 +101,7 @@ class Step {
   Resources& resources_;
   Phase phase_ = Phase::kIdle;
   std::vector<Item> items_;  // as the scheduler's assignments
+  size_t next_copy_ = 0;
   size_t next_draw_ = 0;
   bool whole_ = true;
   double pass_us_ = 0;

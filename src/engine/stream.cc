@@ -20,15 +20,16 @@ void Stream::Drop() {
 }
 
 absl::StatusOr<ReadResult> Stream::Read(const ReadBuffers& buffers) {
-  bool queue_was_full = false;
-  absl::StatusOr<ReadResult> result = state_->Read(buffers, &queue_was_full);
-  if (queue_was_full) session_->engine().core().Wake();  // the stream was paused and may go on
+  bool made_room = false;
+  absl::StatusOr<ReadResult> result = state_->Read(buffers, &made_room);
+  if (made_room) session_->engine().core().Wake();  // the stream may have paused
   return result;
 }
 
 absl::Status Stream::Wait(int64_t timeout_ms) { return state_->Wait(timeout_ms); }
 
 void Stream::Cancel() {
+  if (state_->finished()) return;
   state_->Cancel();
   session_->engine().core().WakeToCancel();
 }

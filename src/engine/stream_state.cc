@@ -102,18 +102,18 @@ int64_t StreamState::MicrosSinceSubmit() const {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - submitted_).count();
 }
 
-bool StreamState::QueueIsFull() {
+bool StreamState::MayRun(bool paused) const {
   std::lock_guard<std::mutex> lock(mu_);
-  return static_cast<int64_t>(tokens_.size()) >= options_.queue_tokens;
+  return paused ? IsHalfRead() : static_cast<int64_t>(tokens_.size()) < options_.queue_tokens;
 }
 
 void StreamState::SetProgress(Phase phase, int64_t preemptions, int64_t tokens_recomputed) {
   std::lock_guard<std::mutex> lock(mu_);
+  info_.preemptions = preemptions;
+  info_.tokens_recomputed = tokens_recomputed;
   if (finished_) return;
   if (info_.queue_us < 0 && phase != Phase::kQueued) info_.queue_us = MicrosSinceSubmit();
   info_.phase = phase;
-  info_.preemptions = preemptions;
-  info_.tokens_recomputed = tokens_recomputed;
 }
 
 bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
@@ -231,15 +231,16 @@ absl::Status StreamState::TakeText(const ReadBuffers& buffers, ReadResult& resul
   return absl::OkStatus();
 }
 
-absl::StatusOr<ReadResult> StreamState::Read(const ReadBuffers& buffers, bool* queue_was_full) {
+absl::StatusOr<ReadResult> StreamState::Read(const ReadBuffers& buffers, bool* made_room) {
   std::unique_lock<std::mutex> lock(mu_);
   if (delivered_) return AlreadyDelivered();
-  *queue_was_full = static_cast<int64_t>(tokens_.size()) >= options_.queue_tokens;
+  const bool half_read_before = IsHalfRead();
   ReadResult result;
   absl::Status status = TakeText(buffers, result);
   if (!status.ok()) return status;
   TakeTokens(buffers, result);
   DropReadTokens();
+  *made_room = !half_read_before && IsHalfRead();
   if (finished_ && UnreadTokens() == 0 && text_.empty()) {
     delivered_ = true;
     result.finish_reason = info_.finish_reason;

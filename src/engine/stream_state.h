@@ -66,9 +66,11 @@ class StreamState {
   const StreamOptions& options() const { return options_; }
   const PromptShape& prompt() const { return prompt_; }
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
-  // The host has left as many tokens unread as the stream may queue; a token counts until both
-  // its id and its text are read, or the host has shown that it wants only one of them.
-  bool QueueIsFull();
+  // Whether there is room for what comes. A stream whose queue is full pauses, and goes on when
+  // half of it was read: so a host that reads token by token does not stop and start it for each. A
+  // token counts until both its id and its text are read, or the host has shown that it wants only
+  // one.
+  bool MayRun(bool paused) const;
   // Where it stands, how often it was preempted, and how many tokens were computed again for that.
   void SetProgress(Phase phase, int64_t preemptions, int64_t tokens_recomputed);
   int64_t generated() const { return generated_; }
@@ -83,7 +85,8 @@ class StreamState {
 
   // --- The host's end. Any thread.
 
-  absl::StatusOr<ReadResult> Read(const ReadBuffers& buffers, bool* queue_was_full);
+  // `made_room`: a paused stream may go on now.
+  absl::StatusOr<ReadResult> Read(const ReadBuffers& buffers, bool* made_room);
   absl::Status Wait(int64_t timeout_ms);
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
   StreamInfo Info() const;
@@ -115,6 +118,9 @@ class StreamState {
   }
   bool Readable() const {
     return !delivered_ && (UnreadTokens() > 0 || !text_.empty() || finished_);
+  }
+  bool IsHalfRead() const {
+    return static_cast<int64_t>(tokens_.size()) <= options_.queue_tokens / 2;
   }
   void DropReadTokens();
   void TakeTokens(const ReadBuffers& buffers, ReadResult& result);

@@ -64,6 +64,8 @@
   X(stream_prompt_logprobs)  \
   X(stream_cancel)           \
   X(stream_release)          \
+  X(session_fork)            \
+  X(session_rewind)          \
   X(options_set_job_hook)
 /* clang-format on */
 

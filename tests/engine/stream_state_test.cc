@@ -127,13 +127,35 @@ TEST(StreamStateTest, AFullQueueIsSeenByTheReaderThatEmptiesIt) {
   options.queue_tokens = 2;
   const auto stream = Make(options);
   stream->Push(Token(1), "a");
-  EXPECT_FALSE(stream->QueueIsFull());
+  EXPECT_TRUE(stream->MayRun(false));
   stream->Push(Token(2), "b");
-  EXPECT_TRUE(stream->QueueIsFull());
+  EXPECT_FALSE(stream->MayRun(false));
   Reader reader;
   ASSERT_TRUE(reader.Read(*stream).ok());
   EXPECT_TRUE(reader.was_full);
-  EXPECT_FALSE(stream->QueueIsFull());
+  EXPECT_TRUE(stream->MayRun(false));
+}
+
+TEST(StreamStateTest, APausedStreamGoesOnWhenHalfOfItsQueueIsRead) {
+  StreamOptions options;
+  options.queue_tokens = 4;
+  const auto stream = Make(options);
+  for (int32_t i = 0; i < 4; ++i) stream->Push(Token(i), "a");
+  EXPECT_FALSE(stream->MayRun(false));
+  char text[1];
+  int32_t token = 0;
+  const ReadBuffers one = {
+      .tokens = &token, .tokens_capacity = 1, .text = text, .text_capacity = 1};
+  bool made_room = true;
+  ASSERT_TRUE(stream->Read(one, &made_room).ok());
+  EXPECT_FALSE(made_room);
+  EXPECT_TRUE(stream->MayRun(false));
+  EXPECT_FALSE(stream->MayRun(true));
+  ASSERT_TRUE(stream->Read(one, &made_room).ok());
+  EXPECT_TRUE(made_room);
+  EXPECT_TRUE(stream->MayRun(true));
+  ASSERT_TRUE(stream->Read(one, &made_room).ok());
+  EXPECT_FALSE(made_room);  // it was told already
 }
 
 TEST(StreamStateTest, UnreadTextKeepsTheQueueFullAlthoughTheTokensAreRead) {
@@ -144,9 +166,9 @@ TEST(StreamStateTest, UnreadTextKeepsTheQueueFullAlthoughTheTokensAreRead) {
   stream->Push(Token(2), "def");
   Reader reader;
   EXPECT_EQ(reader.Read(*stream, 0)->num_tokens, 2);
-  EXPECT_TRUE(stream->QueueIsFull());
+  EXPECT_FALSE(stream->MayRun(false));
   EXPECT_EQ(reader.Read(*stream, 3)->text_bytes, 3);
-  EXPECT_FALSE(stream->QueueIsFull());  // one token's text is left
+  EXPECT_TRUE(stream->MayRun(false));  // one token's text is left
   EXPECT_EQ(reader.Read(*stream, 3)->text_bytes, 3);
   stream->Push(Token(3), "g");
   const auto result = reader.Read(*stream);
@@ -163,9 +185,9 @@ TEST(StreamStateTest, ReadingTextAlonePassesOverTheTokensWhoseTextIsRead) {
   std::string text(8, ' ');
   bool was_full = false;
   EXPECT_EQ(stream->Read({nullptr, nullptr, 0, text.data(), 2}, &was_full)->text_bytes, 2);
-  EXPECT_TRUE(stream->QueueIsFull());
+  EXPECT_FALSE(stream->MayRun(false));
   EXPECT_EQ(stream->Read({nullptr, nullptr, 0, text.data(), 2}, &was_full)->text_bytes, 2);
-  EXPECT_FALSE(stream->QueueIsFull());
+  EXPECT_TRUE(stream->MayRun(false));
   Reader reader;
   const auto rest = reader.Read(*stream);
   EXPECT_EQ(rest->first_token, 1);  // the second token, of whose text two bytes were left
