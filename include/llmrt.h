@@ -722,9 +722,9 @@ LLMRT_API llmrt_status llmrt_stream_get_info(llmrt_stream* stream, llmrt_stream_
 LLMRT_API llmrt_status llmrt_stream_get_message(llmrt_stream* stream, char* buffer,
                                                 int64_t capacity, int64_t* length);
 /*
- * The TOP_LOGPROBS best tokens at output token number `index`, best first. They are kept for the
- * stream's last QUEUE_TOKENS tokens. Errors: FAILED_PRECONDITION (the option is off), OUT_OF_RANGE
- * (capacity under TOP_LOGPROBS; an index not generated or no longer kept).
+ * The TOP_LOGPROBS best tokens at output token number `index`, best first. They are kept until
+ * QUEUE_TOKENS more tokens have been read. Errors: FAILED_PRECONDITION (the option is off),
+ * OUT_OF_RANGE (capacity under TOP_LOGPROBS; an index not generated or no longer kept).
  */
 LLMRT_API llmrt_status llmrt_stream_top_logprobs(llmrt_stream* stream, int64_t index,
                                                  int32_t* tokens, float* logprobs, int64_t capacity,

@@ -78,7 +78,8 @@ class EngineCore {
   // A stream was cancelled: the loop looks for it between two slices.
   void WakeToCancel();
 
-  // For tests that compare KV bits: the layout, and the bytes of a session's block.
+  // For tests that compare KV bits: the layout, and the bytes of a session's block. OUT_OF_RANGE:
+  // it is not there, or was evicted.
   absl::StatusOr<backend::KvShape> GetKvShape() const;
   absl::Status ReadKvBlock(const SessionState& session, int64_t logical_block,
                            absl::Span<uint8_t> out);

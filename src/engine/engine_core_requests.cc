@@ -35,6 +35,9 @@ uint64_t RandomSeed() {
   return ((high << 32) | device()) & INT64_MAX;
 }
 
+// Of a list that is full.
+size_t GrownCapacity(size_t size) { return std::max<size_t>(4, 2 * size); }
+
 int64_t TokensOf(const SessionState& session) {
   return static_cast<int64_t>(session.tokens.size() + session.pending.size());
 }
@@ -229,10 +232,10 @@ void EngineCore::ReserveFor(SessionState& session, const StreamState& stream) {
   const int64_t total = prompt + (limit < 0 ? most : std::min(limit, most));
   session.tokens.reserve(static_cast<size_t>(total));
   resources_->paged->ReserveTable(session.sequence, total);
-  if (active_.size() == active_.capacity()) active_.reserve(2 * active_.size() + 8);
+  if (active_.size() == active_.capacity()) active_.reserve(GrownCapacity(active_.size()));
   resources_->scheduler->ReserveRoom(active_.size() + 1);
   ForgetReadStreams();
-  if (unread_.size() == unread_.capacity()) unread_.reserve(2 * unread_.size() + 8);
+  if (unread_.size() == unread_.capacity()) unread_.reserve(GrownCapacity(unread_.size()));
 }
 
 absl::Status EngineCore::Submit(
@@ -389,8 +392,10 @@ absl::Status EngineCore::ReadKvBlock(const SessionState& session, int64_t logica
   absl::Status status = CheckReady();
   if (!status.ok()) return status;
   const absl::Span<const int32_t> blocks = session.sequence.blocks();
-  if (logical_block < 0 || logical_block >= static_cast<int64_t>(blocks.size())) {
-    return absl::OutOfRangeError(absl::StrCat("block ", logical_block, " of ", blocks.size()));
+  const kv::PagedCache& paged = *resources_->paged;
+  const int64_t there = paged.BlocksFor(paged.NumCached(session.sequence));
+  if (logical_block < 0 || logical_block >= there) {
+    return absl::OutOfRangeError(absl::StrCat("block ", logical_block, "; ", there, " are there"));
   }
   return resources_->backend->ReadKvBlock(*resources_->cache,
                                           blocks[static_cast<size_t>(logical_block)], out);

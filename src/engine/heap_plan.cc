@@ -69,7 +69,10 @@ int64_t RunningHeapBytes(const HeapShape& shape, int64_t kv_blocks, int64_t cont
   const int64_t session = SessionHeapBytes(context_length, shape.block_size);
   // One array of tokens grows at a time: the old one is there until the new one is filled.
   const int64_t growing = HeapBytesOf(context_length * int64_t{sizeof(int32_t)});
-  return LoadedHeapBytes(shape, kv_blocks) + shape.sessions * session + growing + kStreamReserve;
+  // The three lists of streams begin with room for four.
+  constexpr int64_t kLists = 3 * HeapBytesOf(4 * sizeof(std::weak_ptr<StreamState>));
+  return LoadedHeapBytes(shape, kv_blocks) + shape.sessions * session + kLists + growing +
+         kStreamReserve;
 }
 
 }  // namespace llmrt::engine

@@ -134,10 +134,7 @@ bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
       throw;
     }
     text_.append(text);
-    if (static_cast<int64_t>(top_.size()) > options_.queue_tokens) {
-      top_.pop_front();
-      ++first_top_;
-    }
+    DropOldTops();
     ++generated_;
     info_.generated_tokens = generated_;
     const int64_t now_us = MicrosSinceSubmit();
@@ -183,6 +180,14 @@ void StreamState::Finish(FinishReason reason, absl::Status status) {
   }
   changed_.notify_all();
   ready_->Notify();
+}
+
+void StreamState::DropOldTops() {
+  // A host asks for those of tokens that it has just read, while more tokens come.
+  while (!top_.empty() && first_top_ + options_.queue_tokens < first_unread_) {
+    top_.pop_front();
+    ++first_top_;
+  }
 }
 
 void StreamState::DropReadTokens() {

@@ -123,6 +123,7 @@ class StreamState {
     return static_cast<int64_t>(tokens_.size()) <= options_.queue_tokens / 2;
   }
   void DropReadTokens();
+  void DropOldTops();
   void TakeTokens(const ReadBuffers& buffers, ReadResult& result);
   absl::Status TakeText(const ReadBuffers& buffers, ReadResult& result);
 

@@ -19,7 +19,7 @@ int64_t Scheduler::HeapBytes(int64_t running_max) {
 }
 
 void Scheduler::ReserveRoom(size_t requests) {
-  if (requests > line_.capacity()) line_.reserve(requests + requests / 2);
+  if (requests > line_.capacity()) line_.reserve(std::max<size_t>(4, 2 * requests));
 }
 
 void Scheduler::Enqueue(Request& request) {

@@ -219,7 +219,7 @@ TEST(StreamStateTest, WithoutArraysTokensAreSkippedAndTextIsDropped) {
   EXPECT_EQ(result->finish_reason, FinishReason::kMaxTokens);
 }
 
-TEST(StreamStateTest, TopLogprobsAreKeptForTheLastTokens) {
+TEST(StreamStateTest, TopLogprobsAreKeptUntilAQueueMoreWasRead) {
   StreamOptions options;
   options.sampling.top_logprobs = 2;
   options.queue_tokens = 3;
@@ -229,6 +229,11 @@ TEST(StreamStateTest, TopLogprobsAreKeptForTheLastTokens) {
     draw.top = {{i, -0.5f}, {i + 1, -1.5f}};
     stream->Push(std::move(draw), "x");
   }
+  Reader reader;
+  EXPECT_EQ(reader.Read(*stream)->num_tokens, 5);
+  sampling::Draw next = Token(5);
+  next.top = {{5, -0.5f}, {6, -1.5f}};
+  stream->Push(std::move(next), "x");
   sampling::TokenLogprob out[2];
   EXPECT_EQ(stream->TopLogprobs(1, absl::MakeSpan(out)).status().code(),
             absl::StatusCode::kOutOfRange);

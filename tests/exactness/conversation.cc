@@ -73,7 +73,12 @@ std::vector<std::vector<uint8_t>> TokenKv(engine::Engine& engine, const engine::
   std::vector<uint8_t> block;
   for (int64_t i = 0; i < cached; ++i) {
     const int64_t slot = i % shape.block_size;
-    if (slot == 0) block = KvBlock(engine, session, i / shape.block_size);
+    if (slot == 0) {
+      block.resize(static_cast<size_t>(shape.BlockBytes()));
+      const absl::Status status =
+          engine.core().ReadKvBlock(session.state(), i / shape.block_size, absl::MakeSpan(block));
+      if (!status.ok()) break;  // evicted meanwhile, for others who run
+    }
     std::vector<uint8_t>& token = tokens.emplace_back();
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const auto begin = block.begin() + (tile * shape.block_size + slot) * slot_bytes;
