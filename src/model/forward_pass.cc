@@ -142,6 +142,7 @@ absl::Status ForwardPass::Begin(const backend::Batch& batch, absl::Span<const in
   if (!status.ok()) return status;
   TakeBatch(batch, logit_rows);
   cursor_ = {.layer = 0, .op = Op::kEmbed};
+  in_step_ = true;
   return absl::OkStatus();
 }
 
@@ -155,11 +156,11 @@ absl::StatusOr<bool> ForwardPass::Advance(int64_t slice_cost, absl::FunctionRef<
   const numerics::ScopedFpMode fp_mode;
   while (cursor_.op != Op::kDone) {
     const Slice slice = NextSlice(slice_cost);
-    absl::StatusOr<bool> done = RunSlice(slice.range);
-    if (!done.ok() || *done) return done;
-    if (stop()) return false;
+    absl::Status status = RunSlice(slice.range);
+    if (!status.ok()) return status;
+    if (cursor_.op != Op::kDone && stop()) return false;
   }
-  return true;
+  return EndStep();
 }
 
 absl::StatusOr<bool> ForwardPass::AdvanceTimed(int64_t slice_us, absl::FunctionRef<bool()> stop) {
@@ -168,24 +169,29 @@ absl::StatusOr<bool> ForwardPass::AdvanceTimed(int64_t slice_us, absl::FunctionR
     const int kind = SliceKind();
     const Slice slice = NextSlice(sizer_.CostFor(kind, slice_us * 1000));
     const auto start = std::chrono::steady_clock::now();
-    absl::StatusOr<bool> done = RunSlice(slice.range);
+    absl::Status status = RunSlice(slice.range);
     const std::chrono::nanoseconds elapsed = std::chrono::steady_clock::now() - start;
     sizer_.Record(kind, slice.cost, elapsed.count());
-    if (!done.ok() || *done) return done;
-    if (stop()) return false;
+    if (!status.ok()) return status;
+    if (cursor_.op != Op::kDone && stop()) return false;
   }
-  return true;
+  return EndStep();
 }
 
-absl::StatusOr<bool> ForwardPass::RunSlice(Range range) {
+absl::Status ForwardPass::RunSlice(Range range) {
   absl::Status status = RunOp(range);
   if (!status.ok()) {
     Abandon();
     return status;
   }
   FinishSlice(range);
-  if (cursor_.op != Op::kDone) return false;
-  status = backend_.EndStep();
+  return status;
+}
+
+absl::StatusOr<bool> ForwardPass::EndStep() {
+  // The last slice is not always what brings the cursor to its end: rows that leave may do so.
+  if (!std::exchange(in_step_, false)) return true;
+  absl::Status status = backend_.EndStep();
   if (!status.ok()) return status;
   return true;
 }

@@ -88,12 +88,17 @@ class ForwardPass {
   // never been there. Rows that stay must not attend to tokens of the rows that leave. `batch` and
   // `logit_rows` are what remains, at least one row; they may be the ones that Begin was given,
   // closed up in place, and stay the caller's in the same way. INTERNAL where they do not fit the
-  // step, or the backend's error: the step is then abandoned.
+  // step or the cursor is too far, or the backend's error: the step is then abandoned. A removal
+  // may itself bring the cursor to the final ops (the rows that leave were all that the last kDown
+  // had to do): the next one must then be left out, and its rows run to the end for nobody.
   absl::Status RemoveRows(int64_t first, int64_t count, const backend::Batch& batch,
                           absl::Span<const int32_t> logit_rows);
 
   // Forgets the step. KV that it has written belongs to nobody's tokens and is written over.
-  void Abandon() { cursor_.op = Op::kDone; }
+  void Abandon() {
+    cursor_.op = Op::kDone;
+    in_step_ = false;
+  }
 
   // After a step is done: logits of the i-th of its logit_rows, [vocab_size], valid until Begin.
   absl::Span<const float> Logits(int64_t i) const;
@@ -135,7 +140,9 @@ class ForwardPass {
   // Columns of the prepared rows that an op writes or reads.
   int64_t PreparedCols(Op op) const;
   const backend::Matrix* MatrixOf(Op op) const;
-  absl::StatusOr<bool> RunSlice(backend::Range range);
+  absl::Status RunSlice(backend::Range range);
+  // Ends the backend's step if it is under way; true unless that fails.
+  absl::StatusOr<bool> EndStep();
   absl::Status RunOp(backend::Range range);
   absl::Status RunAttentionOp(backend::Range range);
   absl::Status RunFfnOp(backend::Range range);
@@ -173,6 +180,7 @@ class ForwardPass {
   int64_t num_rows_ = 0;  // of the batch
   SliceSizer sizer_;
   Cursor cursor_;
+  bool in_step_ = false;  // the backend's step was begun, and neither ended nor abandoned
 };
 
 }  // namespace llmrt::model

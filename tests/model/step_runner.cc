@@ -26,9 +26,11 @@ std::unique_ptr<backend::Backend> MakeBackend(const RunnerOptions& options,
   backend_options.threads = options.threads;
   backend_options.tier = options.tier;
   backend_options.job_hook = options.job_hook;
-  return Take(options.numerics == backend::NumericMode::kReference
-                  ? backend::CreateReferenceBackend(backend_options)
-                  : backend::CreateCpuBackend(backend_options));
+  std::unique_ptr<backend::Backend> backend =
+      Take(options.numerics == backend::NumericMode::kReference
+               ? backend::CreateReferenceBackend(backend_options)
+               : backend::CreateCpuBackend(backend_options));
+  return options.wrap ? options.wrap(std::move(backend)) : std::move(backend);
 }
 
 }  // namespace

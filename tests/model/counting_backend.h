@@ -1,0 +1,122 @@
+// A backend that counts the steps which begin and end, and has another one do the work.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "backend/backend.h"
+
+namespace llmrt::testing {
+
+struct StepCounts {
+  int64_t begun = 0;
+  int64_t ended = 0;
+  int64_t ops_outside = 0;  // of steps
+  bool inside = false;
+  absl::Status end_status;  // what EndStep returns
+};
+
+class CountingBackend final : public backend::Backend {
+ public:
+  CountingBackend(std::unique_ptr<Backend> inner, StepCounts& counts)
+      : inner_(std::move(inner)), counts_(counts) {}
+
+  std::string_view device() const override { return inner_->device(); }
+  std::string DeviceClass() const override { return inner_->DeviceClass(); }
+  int32_t num_threads() const override { return inner_->num_threads(); }
+  backend::NumericClass ClassFor(backend::WeightType type) const override {
+    return inner_->ClassFor(type);
+  }
+  double MeasureReadBandwidth() override { return inner_->MeasureReadBandwidth(); }
+  int32_t max_head_dim() const override { return inner_->max_head_dim(); }
+  int64_t ScratchBytes() const override { return inner_->ScratchBytes(); }
+  int64_t MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const override {
+    return inner_->MatrixBytes(type, rows, cols);
+  }
+  int64_t KvBlockBytes(const backend::KvShape& shape) const override {
+    return inner_->KvBlockBytes(shape);
+  }
+  absl::StatusOr<std::unique_ptr<backend::Buffer>> CreateBuffer(int64_t bytes,
+                                                                memory::Tag tag) override {
+    return inner_->CreateBuffer(bytes, tag);
+  }
+  absl::StatusOr<std::unique_ptr<backend::Matrix>> CreateMatrix(backend::WeightType type,
+                                                                int64_t rows,
+                                                                int64_t cols) override {
+    return inner_->CreateMatrix(type, rows, cols);
+  }
+  absl::Status WriteRows(backend::Matrix& matrix, int64_t first_row,
+                         absl::Span<const uint8_t> bytes) override {
+    return inner_->WriteRows(matrix, first_row, bytes);
+  }
+  absl::Status Upload(backend::Buffer& buffer, int64_t offset,
+                      absl::Span<const uint8_t> bytes) override {
+    return inner_->Upload(buffer, offset, bytes);
+  }
+  absl::Status Download(const backend::Buffer& buffer, int64_t offset,
+                        absl::Span<uint8_t> out) override {
+    return inner_->Download(buffer, offset, out);
+  }
+  absl::StatusOr<std::unique_ptr<backend::KvCache>> CreateKvCache(const backend::KvShape& shape,
+                                                                  int64_t num_blocks) override {
+    return inner_->CreateKvCache(shape, num_blocks);
+  }
+  absl::Status CopyKvBlocks(backend::KvCache& cache,
+                            absl::Span<const backend::BlockCopy> copies) override {
+    return inner_->CopyKvBlocks(cache, copies);
+  }
+  absl::Status ReadKvBlock(const backend::KvCache& cache, int32_t block,
+                           absl::Span<uint8_t> out) override {
+    return inner_->ReadKvBlock(cache, block, out);
+  }
+
+  absl::Status BeginStep(const backend::Batch& batch) override {
+    ++counts_.begun;
+    counts_.inside = true;
+    return inner_->BeginStep(batch);
+  }
+  absl::Status ChangeBatch(const backend::Batch& batch) override { return Op().ChangeBatch(batch); }
+  absl::Status MoveRows(const backend::MoveRowsParams& params) override {
+    return Op().MoveRows(params);
+  }
+  absl::Status Embed(const backend::EmbedParams& params, backend::Range rows) override {
+    return Op().Embed(params, rows);
+  }
+  absl::Status RmsNorm(const backend::RmsNormParams& params, backend::Range rows) override {
+    return Op().RmsNorm(params, rows);
+  }
+  absl::Status Prepare(const backend::PrepareParams& params, backend::Range rows) override {
+    return Op().Prepare(params, rows);
+  }
+  absl::Status MatMul(const backend::MatMulParams& params, backend::Range features) override {
+    return Op().MatMul(params, features);
+  }
+  absl::Status RopeStore(const backend::RopeStoreParams& params, backend::Range rows) override {
+    return Op().RopeStore(params, rows);
+  }
+  absl::Status Attention(const backend::AttentionParams& params, backend::Range heads) override {
+    return Op().Attention(params, heads);
+  }
+  absl::Status SwiGlu(const backend::SwiGluParams& params, backend::Range rows) override {
+    return Op().SwiGlu(params, rows);
+  }
+  absl::Status EndStep() override {
+    ++counts_.ended;
+    counts_.inside = false;
+    absl::Status status = inner_->EndStep();
+    return status.ok() ? counts_.end_status : status;
+  }
+
+ private:
+  Backend& Op() {
+    if (!counts_.inside) ++counts_.ops_outside;
+    return *inner_;
+  }
+
+  const std::unique_ptr<Backend> inner_;
+  StepCounts& counts_;
+};
+
+}  // namespace llmrt::testing
