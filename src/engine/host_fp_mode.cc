@@ -16,6 +16,13 @@ void Release(void* user, void* pointer, int64_t bytes, int32_t tag) {
   hooks.release(hooks.user, pointer, bytes, tag);
 }
 
+// The job itself may run inside; it sets our mode for as long as it computes.
+int32_t Submit(void* user, void (*job)(void* context), void* context) {
+  const auto& hook = *static_cast<const backend::JobHook*>(user);
+  const ScopedHostFpMode host;
+  return hook.submit(hook.user, job, context);
+}
+
 }  // namespace
 
 memory::HostHooks InHostFpMode(const memory::HostHooks& hooks) {
@@ -23,6 +30,11 @@ memory::HostHooks InHostFpMode(const memory::HostHooks& hooks) {
   return {.allocate = Allocate,
           .release = Release,
           .user = const_cast<memory::HostHooks*>(&hooks)};  // read only
+}
+
+backend::JobHook InHostFpMode(const backend::JobHook& hook) {
+  if (hook.submit == nullptr) return hook;
+  return {.submit = Submit, .user = const_cast<backend::JobHook*>(&hook)};  // read only
 }
 
 }  // namespace llmrt::engine

@@ -1,10 +1,11 @@
 // The floating-point mode around calls of the host's code (NUMERICS E). The library computes in its
-// own mode; a reader or an allocator of the host runs in the mode that the host's thread came with,
-// and whatever mode it leaves behind changes no bit of ours.
+// own mode; a reader, an allocator or a job system of the host runs in the mode that the host's
+// thread came with, and whatever mode it leaves behind changes no bit of ours.
 #pragma once
 
 #include <cstdint>
 
+#include "backend/create_backend.h"
 #include "memory/large_buffer.h"
 #include "numerics/fp_mode.h"
 
@@ -51,5 +52,6 @@ class ScopedHostFpMode {
 
 // Hooks that call `hooks` in the host's mode; null ones stay null. `hooks` must outlive their use.
 memory::HostHooks InHostFpMode(const memory::HostHooks& hooks);
+backend::JobHook InHostFpMode(const backend::JobHook& hook);
 
 }  // namespace llmrt::engine

@@ -135,10 +135,11 @@ absl::StatusOr<std::unique_ptr<Resources>> LoadResources(ModelSource& source,
   if (!model.ok()) return model.status();
   resources->model = *std::move(model);
   resources->host_hooks = options.memory_hooks;
+  resources->host_job_hook = options.job_hook;
   resources->memory = std::make_unique<memory::LargeMemory>(accounts.everything,
                                                             InHostFpMode(resources->host_hooks));
   absl::StatusOr<std::unique_ptr<backend::Backend>> backend =
-      SelectBackend(options, *resources->memory);
+      SelectBackend(options, *resources->memory, resources->host_job_hook);
   if (!backend.ok()) return backend.status();
   resources->backend = *std::move(backend);
   absl::StatusOr<LoadPlan> plan = MakeLoadPlan(resources->model->file(), resources->model->heap(),

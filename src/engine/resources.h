@@ -38,7 +38,8 @@ struct Resources {
   Resources& operator=(const Resources&) = delete;
 
   std::shared_ptr<const Model> model;
-  memory::HostHooks host_hooks;  // that `memory` calls
+  memory::HostHooks host_hooks;    // that `memory` calls
+  backend::JobHook host_job_hook;  // that `backend` calls
   std::unique_ptr<memory::LargeMemory> memory;
   std::unique_ptr<backend::Backend> backend;
   LoadPlan plan;

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <numeric>
+#include <stdexcept>
 #include <vector>
 
 #include "engine/resources.h"
@@ -103,6 +104,55 @@ TEST_F(HostFpModeTest, HooksThatLeaveAnotherModeChangeNoToken) {
   EXPECT_EQ(seen.in_another_mode, 0);
 }
 
+// A host that runs some jobs inside the call, and refuses others by throwing.
+int32_t LookingSubmit(void* user, void (*job)(void*), void* context) {
+  Look(user);
+  const int call = static_cast<Seen*>(user)->calls;
+  if (call % 3 == 0) throw std::runtime_error("full");
+  if (call % 3 == 1) return 1;
+  ScopedFpMode::Write(kInitialFpMode);
+  job(context);
+  if (ScopedFpMode::Read() != kInitialFpMode) ++static_cast<Seen*>(user)->in_another_mode;
+  ScopedFpMode::Write(kUpward);
+  return 0;
+}
+
+TEST_F(HostFpModeTest, AJobHookThatLeavesAnotherModeChangesNoToken) {
+  EngineOptions options;
+  options.threads = 3;
+  const auto run = [&] {
+    StreamOptions stream;
+    stream.max_tokens = 20;
+    stream.ignore_eos = true;
+    stream.sampling.logprobs = true;
+    return llmrt::testing::Generate(
+        llmrt::testing::OpenEngine(llmrt::testing::RandomSource(), options), {1, 40, 50}, stream);
+  };
+  const auto expected = run();
+  Seen seen;
+  options.job_hook = {.submit = LookingSubmit, .user = &seen};
+  const auto generation = run();
+  EXPECT_EQ(generation.tokens, expected.tokens);
+  EXPECT_EQ(generation.logprobs, expected.logprobs);
+  EXPECT_GE(seen.calls, 3);
+  EXPECT_EQ(seen.in_another_mode, 0);
+}
+
+TEST_F(HostFpModeTest, AJobHookIsCalledInTheHostsModeAlsoWhenItThrows) {
+  Seen seen;
+  backend::JobHook host = {.submit = [](void* user, void (*)(void*), void*) -> int32_t {
+                             Look(user);
+                             throw std::runtime_error("full");
+                           },
+                           .user = &seen};
+  const backend::JobHook hook = InHostFpMode(host);
+  const ScopedFpMode ours;
+  EXPECT_THROW(hook.submit(hook.user, nullptr, nullptr), std::runtime_error);
+  EXPECT_EQ(ScopedFpMode::Read(), ScopedFpMode::kComputeMode);
+  EXPECT_EQ(seen.calls, 1);
+  EXPECT_EQ(seen.in_another_mode, 0);
+}
+
 // Where nothing stands between the reader and the engine, the engine's own scopes must do.
 TEST_F(HostFpModeTest, ResourcesLoadedInAnyModeHaveTheSameRopeTable) {
   LogRing log(LogLevel::kInfo);
@@ -142,6 +192,7 @@ TEST_F(HostFpModeTest, ResourcesLoadedInAnyModeHaveTheSameRopeTable) {
 #endif
 
 TEST(InHostFpModeTest, NullHooksStayNull) {
+  EXPECT_EQ(InHostFpMode(backend::JobHook{}).submit, nullptr);
   const memory::HostHooks none;
   EXPECT_EQ(InHostFpMode(none).allocate, nullptr);
   EXPECT_EQ(InHostFpMode(none).release, nullptr);

@@ -15,7 +15,7 @@ namespace {
 class PlannerTest : public ::testing::Test {
  protected:
   absl::StatusOr<LoadPlan> Make(const EngineOptions& options) {
-    backend_ = SelectBackend(options, memory_).value();
+    backend_ = SelectBackend(options, memory_, options.job_hook).value();
     return MakeLoadPlan(*file_, heap_, options, *backend_);
   }
 

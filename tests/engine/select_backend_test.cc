@@ -11,7 +11,7 @@ TEST(SelectBackendTest, AutoAndCpuAreTheCpu) {
     EngineOptions options;
     options.device = device;
     options.threads = 2;
-    const auto backend = SelectBackend(options, memory);
+    const auto backend = SelectBackend(options, memory, options.job_hook);
     ASSERT_TRUE(backend.ok()) << backend.status();
     EXPECT_EQ((*backend)->device(), "cpu");
     EXPECT_EQ((*backend)->num_threads(), 2);
@@ -22,7 +22,7 @@ TEST(SelectBackendTest, ADeviceThatIsNotThereIsNotFound) {
   memory::LargeMemory memory(0);
   EngineOptions options;
   options.device = "cuda:0";
-  const absl::Status status = SelectBackend(options, memory).status();
+  const absl::Status status = SelectBackend(options, memory, options.job_hook).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_NE(status.message().find("cuda:0"), std::string_view::npos);
 }
@@ -34,7 +34,8 @@ TEST(SelectBackendTest, ReferenceNumericsKeepKvInFloat32) {
   options.numerics = backend::NumericMode::kReference;
   EXPECT_EQ(EffectiveKvType(options), backend::KvType::kF32);
   memory::LargeMemory memory(0);
-  EXPECT_EQ(SelectBackend(options, memory).value()->DeviceClass(), "cpu/reference");
+  EXPECT_EQ(SelectBackend(options, memory, options.job_hook).value()->DeviceClass(),
+            "cpu/reference");
 }
 
 }  // namespace
