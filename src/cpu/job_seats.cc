@@ -86,8 +86,10 @@ bool JobSeats::Ask(Job& job) {
   } catch (...) {
     // A host in C++ that throws has not taken the job.
   }
-  if (accepted) return true;
   const std::lock_guard<std::mutex> lock(shared_->mutex);
+  // A job that has come and gone by now did its work while this caller waited for it, and would
+  // again at the next run: such a host has no thread to lend either.
+  if (accepted) return job.seat != Seat::kEmpty;
   job.seat = Seat::kEmpty;
   shared_->empty.fetch_add(1, std::memory_order_relaxed);
   return false;

@@ -28,7 +28,8 @@ class JobSeats {
   int32_t count() const { return static_cast<int32_t>(jobs_.size()); }
 
   // Asks the host for a job for every empty seat; cheap when there is none. One caller at a time.
-  // The host may run the job at once, inside this call. One that refuses is left alone for a while.
+  // The host may run the job at once, inside this call. One that refuses, or whose job is over when
+  // it has been handed over, is left alone for a while.
   void Fill();
 
   // Waits for the jobs that are inside, whose `help` must have been told to return; later ones find
@@ -41,6 +42,7 @@ class JobSeats {
 
   JobSeats() = default;
   static void RunJob(void* context);
+  // False: the host has refused, or the job is over already.
   bool Ask(Job& job);
 
   backend::JobHook hook_;

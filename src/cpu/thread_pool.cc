@@ -88,7 +88,7 @@ absl::Status ThreadPool::Run(int64_t num_tasks, Task task) {
   if (shared) {
     const uint64_t number = RunNumber(state_.load(std::memory_order_relaxed)) + uint64_t{1};
     state_.store(number << 32 | kOpen, std::memory_order_seq_cst);
-    if (seats_ != nullptr) seats_->Fill();
+    if (seats_ != nullptr) FillSeats();
     // Sequentially consistent with the sleeper's increment: either it sees the new run or we see
     // it.
     if (sleepers_.load(std::memory_order_seq_cst) > 0) {
@@ -179,7 +179,18 @@ void ThreadPool::Help(int32_t worker) {
   // Scoped: the thread is the host's and gets its mode back.
   numerics::ScopedFpMode fp_mode;
   uint32_t seen = 0;
+  // Inside FillSeats on its very thread the next run cannot come while this one waits for it.
+  if (filler_.load(std::memory_order_relaxed) == std::this_thread::get_id()) {
+    return JoinRun(worker, seen);
+  }
   while (SpinForRun(seen) && !stop_.load(std::memory_order_relaxed)) JoinRun(worker, seen);
+}
+
+void ThreadPool::FillSeats() {
+  // Relaxed: only the thread that wrote its own number must read it.
+  filler_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  seats_->Fill();
+  filler_.store(std::thread::id(), std::memory_order_relaxed);
 }
 
 void ThreadPool::JoinRun(int32_t worker, uint32_t& seen) {

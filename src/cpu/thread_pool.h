@@ -53,8 +53,10 @@ class ThreadPool {
   explicit ThreadPool(int32_t threads) : threads_(threads) {}
   absl::Status Start(int32_t count);
   void WorkerMain(int32_t worker);
-  // A host's job: helps until no run has come for the spin time.
+  // A host's job: helps until no run has come for the spin time; with the open run only, where the
+  // host runs it inside the call that asked for it.
   void Help(int32_t worker);
+  void FillSeats();
   void JoinRun(int32_t worker, uint32_t& seen);
   // Spins until there is a run newer than `seen` or the pool ends; false when the time is over.
   bool SpinForRun(uint32_t seen) const;
@@ -83,7 +85,8 @@ class ThreadPool {
   std::atomic<int32_t> sleepers_{0};
   const int32_t threads_;
   std::vector<std::thread> workers_;
-  std::unique_ptr<JobSeats> seats_;  // instead of workers_
+  std::unique_ptr<JobSeats> seats_;        // instead of workers_
+  std::atomic<std::thread::id> filler_{};  // the thread inside FillSeats
 };
 
 }  // namespace llmrt::cpu

@@ -38,11 +38,24 @@ TEST(JobSeatsTest, EverySeatIsAskedForOnceAndHeldByOneJob) {
 }
 
 TEST(JobSeatsTest, AJobThatLeftIsReplaced) {
-  HostJobs host(Manner::kInline, 0);
+  HostJobs host(Manner::kNever, 0);
   int runs = 0;
   const auto seats = JobSeats::Create(2, host.hook(), [&](int32_t) { ++runs; });
-  for (int i = 0; i < 5; ++i) seats->Fill();
+  for (int i = 0; i < 5; ++i) {
+    seats->Fill();
+    host.RunTheRest();
+  }
   EXPECT_EQ(runs, 10);
+}
+
+TEST(JobSeatsTest, AHostThatRunsJobsInsideTheCallIsAskedSeldom) {
+  HostJobs host(Manner::kInline, 0);
+  int runs = 0;
+  const auto seats = JobSeats::Create(3, host.hook(), [&](int32_t) { ++runs; });
+  for (int i = 0; i < 1000; ++i) seats->Fill();
+  EXPECT_GE(runs, 2);
+  EXPECT_LE(runs, 10);
+  EXPECT_EQ(host.submitted(), runs);
 }
 
 TEST(JobSeatsTest, JobsThatWaitAreNotAskedForAgain) {

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -260,6 +261,25 @@ TEST_P(HostJobsTest, AWorkersNumberBelongsToOneThreadAtATime) {
                           })
                     .ok());
   }
+}
+
+// A job inside the call could spin for as long as it likes: no run comes while it does. The
+// quickest of many, because anything may interrupt a run.
+TEST(ThreadPoolTest, AJobInsideTheCallWaitsForNoOtherRun) {
+  constexpr std::chrono::microseconds kSpinTime{40};
+  HostJobs host(HostJobs::Manner::kInline, 0);
+  auto quickest = std::chrono::nanoseconds::max();
+  for (int i = 0; i < 300; ++i) {
+    auto pool = ThreadPool::Create(2, host.hook()).value();
+    int inside = 0;
+    const auto start = std::chrono::steady_clock::now();
+    ASSERT_TRUE(pool->Run(4, [&](int64_t, int32_t worker) { inside += worker; }).ok());
+    quickest =
+        std::min<std::chrono::nanoseconds>(quickest, std::chrono::steady_clock::now() - start);
+    EXPECT_EQ(inside, 4) << "the job does what there is to do";
+  }
+  EXPECT_EQ(host.finished(), 300);
+  EXPECT_LT(quickest, kSpinTime / 2);
 }
 
 TEST(ThreadPoolTest, AHostsThreadWorksInOurModeAndKeepsItsOwn) {

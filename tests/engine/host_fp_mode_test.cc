@@ -108,8 +108,7 @@ TEST_F(HostFpModeTest, HooksThatLeaveAnotherModeChangeNoToken) {
 int32_t LookingSubmit(void* user, void (*job)(void*), void* context) {
   Look(user);
   const int call = static_cast<Seen*>(user)->calls;
-  if (call % 3 == 0) throw std::runtime_error("full");
-  if (call % 3 == 1) return 1;
+  if (call % 2 == 0) throw std::runtime_error("full");
   ScopedFpMode::Write(kInitialFpMode);
   job(context);
   if (ScopedFpMode::Read() != kInitialFpMode) ++static_cast<Seen*>(user)->in_another_mode;
@@ -134,7 +133,7 @@ TEST_F(HostFpModeTest, AJobHookThatLeavesAnotherModeChangesNoToken) {
   const auto generation = run();
   EXPECT_EQ(generation.tokens, expected.tokens);
   EXPECT_EQ(generation.logprobs, expected.logprobs);
-  EXPECT_GE(seen.calls, 3);
+  EXPECT_GE(seen.calls, 2);
   EXPECT_EQ(seen.in_another_mode, 0);
 }
 
