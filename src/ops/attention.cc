@@ -110,26 +110,35 @@ void AttendExactly(const Head& head, int64_t num_keys, float* out) {
   for (int64_t i = 0; i < head.head_dim; ++i) out[i] = total.acc[i] / total.sum;
 }
 
+// Sums that AttendPlainly keeps at a time: all of a usual head.
+constexpr int64_t kPlainDims = 256;
+
+double PlainScore(const Head& head, int64_t t) {
+  double dot = 0.0;
+  for (int64_t i = 0; i < head.head_dim; ++i) {
+    dot += double{head.q[i]} * double{head.keys.At(t, i)};
+  }
+  return dot * double{head.scale};
+}
+
+// Scores are computed again rather than kept: a context of them would have to be allocated, and
+// mode `reference` allocates nothing inside a step.
 void AttendPlainly(const Head& head, int64_t num_keys, float* out) {
-  std::vector<double> p(num_keys);
   double max = -__builtin_inf();
   for (int64_t t = 0; t < num_keys; ++t) {
-    double dot = 0.0;
-    for (int64_t i = 0; i < head.head_dim; ++i) {
-      dot += double{head.q[i]} * double{head.keys.At(t, i)};
+    const double score = PlainScore(head, t);
+    max = max < score ? score : max;
+  }
+  for (int64_t begin = 0; begin < head.head_dim; begin += kPlainDims) {
+    const int64_t count = std::min(kPlainDims, head.head_dim - begin);
+    double acc[kPlainDims] = {};
+    double sum = 0.0;
+    for (int64_t t = 0; t < num_keys; ++t) {
+      const double p = numerics::ExpF64(PlainScore(head, t) - max);
+      sum += p;
+      for (int64_t i = 0; i < count; ++i) acc[i] += p * double{head.values.At(t, begin + i)};
     }
-    p[t] = dot * double{head.scale};
-    max = max < p[t] ? p[t] : max;
-  }
-  double sum = 0.0;
-  for (double& value : p) {
-    value = numerics::ExpF64(value - max);
-    sum += value;
-  }
-  for (int64_t i = 0; i < head.head_dim; ++i) {
-    double acc = 0.0;
-    for (int64_t t = 0; t < num_keys; ++t) acc += p[t] * double{head.values.At(t, i)};
-    out[i] = static_cast<float>(acc / sum);
+    for (int64_t i = 0; i < count; ++i) out[begin + i] = static_cast<float>(acc[i] / sum);
   }
 }
 

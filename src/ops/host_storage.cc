@@ -94,9 +94,16 @@ absl::Status HostMatrix::WriteRows(int64_t first_row, absl::Span<const uint8_t> 
 }
 
 void HostMatrix::DequantizeRow(int64_t index, float* out) const {
+  DequantizePart(index, {0, cols_}, out);
+}
+
+void HostMatrix::DequantizePart(int64_t index, backend::Range columns, float* out) const {
+  const backend::BlockGeometry geometry = backend::GeometryOf(type_);
+  const uint8_t* bytes = row(index) + columns.begin / geometry.values * geometry.bytes;
   // It fails for wrong lengths only, and these are right by construction.
-  quant::DequantizeRow(type_, absl::MakeConstSpan(row(index), row_bytes_),
-                       absl::MakeSpan(out, cols_))
+  quant::DequantizeRow(
+      type_, absl::MakeConstSpan(bytes, columns.size() / geometry.values * geometry.bytes),
+      absl::MakeSpan(out, columns.size()))
       .IgnoreError();
 }
 

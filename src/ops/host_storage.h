@@ -40,6 +40,8 @@ class HostMatrix final : public backend::Matrix {
   absl::Status WriteRows(int64_t first_row, absl::Span<const uint8_t> bytes);
   // Row `index` in float32, as quant::DequantizeRow has it; `out` holds cols() values.
   void DequantizeRow(int64_t index, float* out) const;
+  // The same for a part of it; `columns` are whole blocks of the type.
+  void DequantizePart(int64_t index, backend::Range columns, float* out) const;
 
   backend::WeightType type() const override { return type_; }
   int64_t rows() const override { return rows_; }

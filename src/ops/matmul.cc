@@ -112,6 +112,30 @@ float ChunkSum(const MatMulParams& params, const WeightRow& weight, int64_t m, R
   return 0.0f;
 }
 
+// Rows whose sums PlainMatMul keeps at a time, and columns of a weight row: whole blocks of every
+// type. Both lie on the stack: mode `reference` allocates nothing inside a step.
+constexpr int64_t kPlainRows = 64;
+constexpr int64_t kPlainColumns = 256;
+
+// totals[i] = the product of activation row rows.begin + i and weight row n.
+void PlainSums(const MatMulParams& params, int64_t n, Range rows, double* totals) {
+  const auto& matrix = static_cast<const HostMatrix&>(*params.weight);
+  float weight[kPlainColumns];
+  std::fill(totals, totals + rows.size(), 0.0);
+  for (int64_t begin = 0; begin < matrix.cols(); begin += kPlainColumns) {
+    const Range columns = {begin, std::min(matrix.cols(), begin + kPlainColumns)};
+    matrix.DequantizePart(n, columns, weight);
+    for (int64_t i = 0; i < rows.size(); ++i) {
+      const float* activation = FloatRow(params, rows.begin + i) + begin;
+      double total = totals[i];
+      for (int64_t k = 0; k < columns.size(); ++k) {
+        total += double{activation[k]} * double{weight[k]};
+      }
+      totals[i] = total;
+    }
+  }
+}
+
 void Store(const MatMulParams& params, int64_t m, int64_t n, float total) {
   float& out = params.out[m * params.out_stride + n];
   out = params.accumulate ? out + total : total;
@@ -149,17 +173,14 @@ void OracleMatMul(const MatMulParams& params, Range features) {
 
 void PlainMatMul(const MatMulParams& params, Range features) {
   numerics::ScopedFpMode fp_mode;
-  const auto& matrix = static_cast<const HostMatrix&>(*params.weight);
-  std::vector<float> weight(matrix.cols());
+  double totals[kPlainRows];
   for (int64_t n = features.begin; n < features.end; ++n) {
-    matrix.DequantizeRow(n, weight.data());
-    for (int64_t m = 0; m < params.num_rows; ++m) {
-      const float* activation = FloatRow(params, m);
-      double total = 0.0;
-      for (int64_t k = 0; k < matrix.cols(); ++k) {
-        total += double{activation[k]} * double{weight[k]};
+    for (int64_t begin = 0; begin < params.num_rows; begin += kPlainRows) {
+      const Range rows = {begin, std::min(params.num_rows, begin + kPlainRows)};
+      PlainSums(params, n, rows, totals);
+      for (int64_t m = rows.begin; m < rows.end; ++m) {
+        Store(params, m, n, static_cast<float>(totals[m - rows.begin]));
       }
-      Store(params, m, n, static_cast<float>(total));
     }
   }
 }

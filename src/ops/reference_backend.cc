@@ -35,9 +35,8 @@ class ReferenceBackend final : public backend::Backend {
   // Its speed is bound by arithmetic, so there is no bandwidth to plan with.
   double MeasureReadBandwidth() override { return 0; }
 
-  // Its ops keep rows in vectors of any length.
+  // Its ops work through rows of any length in pieces on the stack, so they need no scratch.
   int32_t max_head_dim() const override { return std::numeric_limits<int32_t>::max(); }
-  // Weights stay as in the file and are dequantized a row at a time.
   int64_t ScratchBytes() const override { return 0; }
   int64_t MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const override {
     return HostMatrix::Bytes(type, rows, cols).value_or(0);

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "memory/counted_heap.h"
 #include "model/forward_pass.h"
 #include "tests/model/counting_backend.h"
 #include "tests/model/random_model.h"
@@ -139,6 +140,33 @@ TEST_F(StepEndTest, AnEndThatFailsIsTheStepsError) {
   Begin({3, 2, 1}, {5});
   EXPECT_EQ(pass().Advance(1 << 20, [] { return false; }).status(), counts_.end_status);
   EXPECT_EQ(counts_.ended, 1);
+}
+
+// All memory of all steps is taken when things are made: the plan counts it, and a step cannot fail
+// for the lack of it. Heap is not counted under sanitizers; the test then shows nothing.
+TEST(StepMemoryTest, NoStepAllocates) {
+  for (const auto numerics : {backend::NumericMode::kExact, backend::NumericMode::kReference}) {
+    for (const auto type : {backend::WeightType::kF32, backend::WeightType::kQ8_0}) {
+      const auto file = testing::OpenRandomModel({.type = type});
+      RunnerOptions options;
+      options.numerics = numerics;
+      options.threads = 2;
+      if (numerics == backend::NumericMode::kReference) options.kv_type = backend::KvType::kF32;
+      StepRunner runner(*file, options);
+      const std::vector<int32_t> tokens = testing::RandomTokens(70, 300, 1), sequences(70, 0);
+      std::vector<int32_t> positions(70), blocks(5);
+      std::iota(positions.begin(), positions.end(), 0);
+      std::iota(blocks.begin(), blocks.end(), 0);
+      const std::vector<int32_t> logit_rows = {69};
+      const std::vector<absl::Span<const int32_t>> tables = {blocks};
+      const backend::Batch batch{
+          .tokens = tokens, .positions = positions, .sequences = sequences, .block_tables = tables};
+      const int64_t before = memory::HeapAllocations();
+      ASSERT_TRUE(runner.pass().Begin(batch, logit_rows).ok());
+      ASSERT_TRUE(*runner.pass().Advance(10000, [] { return false; }));
+      EXPECT_EQ(memory::HeapAllocations(), before);
+    }
+  }
 }
 
 // Rows 0 to 31 are a band of the last product, and the others leave with all logit rows.

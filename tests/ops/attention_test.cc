@@ -113,6 +113,18 @@ TEST(AttentionTest, ThePlainOrderIsTheFormulaRoundedOnce) {
   EXPECT_LT(LargestError(inputs), 8 * 0x1p-24);
 }
 
+TEST(AttentionTest, ThePlainOrderHoldsHeadsOfAnySize) {
+  Random random(4);
+  for (const int32_t head_dim : {255, 256, 257, 600}) {
+    Inputs inputs(random,
+                  {.num_layers = 1, .num_kv_heads = 1, .head_dim = head_dim, .type = KvType::kF32},
+                  2, {0, 3, 70});
+    for (float& q : inputs.q) q *= 0.125f;  // the formula's exponentials are taken as they are
+    PlainAttention(inputs.Params(), inputs.All());
+    EXPECT_LT(LargestError(inputs), 8 * 0x1p-24) << head_dim;
+  }
+}
+
 TEST(AttentionTest, OneKeyGivesItsValue) {
   Random random(3);
   Inputs inputs(random, {.num_layers = 1, .num_kv_heads = 1, .head_dim = 8, .type = KvType::kF16},

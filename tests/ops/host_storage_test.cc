@@ -47,6 +47,11 @@ TEST(HostStorageTest, RowsArePaddedWithZerosAndReadBackAsWritten) {
                       .ok());
       matrix.DequantizeRow(row, out.data());
       EXPECT_EQ(FirstDifference(out, expected), -1);
+      const int64_t half = backend::GeometryOf(type).values == 256 ? 0 : cols / 2;
+      matrix.DequantizePart(row, {half, cols}, out.data());
+      EXPECT_EQ(std::memcmp(out.data(), expected.data() + half,
+                            static_cast<size_t>(cols - half) * sizeof(float)),
+                0);
     }
     // Vector loads read whole lanes of 64 bytes where values are not packed in blocks.
     EXPECT_TRUE(backend::IsQuantized(type) || matrix.row_stride() % 64 == 0);

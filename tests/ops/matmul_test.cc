@@ -142,13 +142,49 @@ TEST_P(MatMulTest, TheClassIsCloseToTheProductInDouble) {
 }
 
 TEST_P(MatMulTest, ThePlainOrderIsTheProductInDoubleRoundedOnce) {
-  Make(256);
-  PlainMatMul(Params(ActivationFormat::kF32), {0, kN});
-  for (int64_t n = 0; n < kN; ++n) {
-    for (int64_t m = 0; m < kM; ++m) {
-      const double sum = FloatSum(ActivationFormat::kF32, m, n).sum;
-      EXPECT_EQ(out_[m * kN + n], static_cast<float>(sum)) << "the same sums, so the same bits";
+  const bool super = backend::GeometryOf(GetParam()).values == 256;
+  for (const int64_t k :
+       super ? std::vector<int64_t>{256, 768} : std::vector<int64_t>{32, 256, 544}) {
+    Make(k);
+    PlainMatMul(Params(ActivationFormat::kF32), {0, kN});
+    for (int64_t n = 0; n < kN; ++n) {
+      for (int64_t m = 0; m < kM; ++m) {
+        const double sum = FloatSum(ActivationFormat::kF32, m, n).sum;
+        EXPECT_EQ(out_[m * kN + n], static_cast<float>(sum)) << "the same sums, so the same bits";
+      }
     }
+  }
+}
+
+// More rows than it keeps sums for at a time.
+TEST(PlainMatMulTest, RowsAreAlikeHoweverMany) {
+  constexpr int64_t kRows = 150, kCols = 320, kFeatures = 3;
+  Random random(5);
+  memory::LargeMemory memory(0);
+  auto weight = HostMatrix::Create(memory, WeightType::kF32, kFeatures, kCols).value();
+  ASSERT_TRUE(
+      static_cast<HostMatrix&>(*weight)
+          .WriteRows(0, RandomWeights(random, WeightType::kF32, kFeatures, kCols, Spread::kNormal))
+          .ok());
+  const std::vector<float> in = RandomFloats(random, kRows * kCols, Spread::kNormal);
+  const int64_t row_bytes = backend::ActivationRowBytes(ActivationFormat::kF32, kCols);
+  std::vector<uint8_t> prepared(static_cast<size_t>(kRows * row_bytes));
+  OraclePrepare(
+      {.in = in.data(), .cols = kCols, .format = ActivationFormat::kF32, .out = prepared.data()},
+      {0, kRows});
+  std::vector<float> all(kRows * kFeatures), one(kFeatures);
+  backend::MatMulParams params = {.weight = weight.get(),
+                                  .activations = prepared.data(),
+                                  .num_rows = kRows,
+                                  .out = all.data(),
+                                  .out_stride = kFeatures};
+  PlainMatMul(params, {0, kFeatures});
+  params.num_rows = 1;
+  params.out = one.data();
+  for (int64_t m = 0; m < kRows; ++m) {
+    params.activations = prepared.data() + m * row_bytes;
+    PlainMatMul(params, {0, kFeatures});
+    for (int64_t n = 0; n < kFeatures; ++n) ASSERT_EQ(all[m * kFeatures + n], one[n]) << m;
   }
 }
 
