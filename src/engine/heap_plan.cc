@@ -27,7 +27,7 @@ constexpr int64_t kMatricesALayer = 7;
 
 // Backend, caches, names, the load's log record: a few dozen objects of 32 to 300 bytes, whose
 // number does not depend on the model.
-constexpr int64_t kSmallObjects = 4096;
+constexpr int64_t kSmallObjects = 4608;
 // A thread's start record and handle.
 constexpr int64_t kThreadObjects = 96;
 // For what a step allocates and frees: texts of tokens, lists of candidates.

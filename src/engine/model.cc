@@ -55,7 +55,8 @@ int64_t Model::vocab_size() const {
 
 absl::StatusOr<Plan> Model::MakePlan(const EngineOptions& options) const {
   memory::LargeMemory memory(0);
-  absl::StatusOr<std::unique_ptr<backend::Backend>> backend = SelectBackend(options, memory, options.job_hook);
+  absl::StatusOr<std::unique_ptr<backend::Backend>> backend =
+      SelectBackend(options, memory, options.job_hook);
   if (!backend.ok()) return backend.status();
   absl::StatusOr<LoadPlan> plan = MakeLoadPlan(*file_, heap_, options, **backend);
   if (!plan.ok()) return plan.status();
