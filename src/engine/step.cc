@@ -318,7 +318,7 @@ void Step::TrimPrompts(int64_t rows) {
     Item& item = items_[i - 1];
     if (item.count == 1 || item.owner->logits_from != INT64_MAX) continue;
     // The oldest keeps what the scheduler's bound on waiting counts on.
-    const int64_t kept = i == 1 ? std::min(item.count, scheduler::kPrefillRowsMin) : 1;
+    const int64_t kept = i == 1 ? std::min(item.count, scheduler::kOldestRowsMin) : 1;
     const int64_t gone = std::min(excess, item.count - kept);
     if (gone == 0) continue;
     whole_ = false;

@@ -53,7 +53,7 @@ class Step {
 
   // Cancelled streams leave the step and are finished; the others do not notice.
   void DropCancelled();
-  // Of prompts that are being computed, keeps at most `rows` rows in all (but kPrefillRowsMin of
+  // Of prompts that are being computed, keeps at most `rows` rows in all (but kOldestRowsMin of
   // the oldest, one of the others): the rest comes in a later step.
   void TrimPrompts(int64_t rows);
 

@@ -140,21 +140,51 @@ absl::Span<const Assignment> Scheduler::Plan(int64_t prefill_rows) {
   if (num_running_ == 0) return plan_;
   Room room = {limits_.rows, limits_.logit_rows, limits_.rows, 0};
   for (size_t i = 0; i < num_running_; ++i) room.decodes += Decodes(i) ? 1 : 0;
-  if (room.decodes > 0) {
+  if (num_running_ > 1) {
     // Those who decode have their rows, and a prompt has one in any case.
     const int64_t left = std::max<int64_t>(1, limits_.rows - room.decodes);
     room.prefill_rows = std::min(std::max(prefill_rows, kPrefillRowsMin), left);
   }
-  PlanOne(0, room);
+  PlanOldest(room);
   // num_running_ shrinks where somebody is preempted.
   for (size_t i = 1; i < num_running_; ++i) {
     if (Decodes(i)) PlanOne(i, room);
   }
   room.decodes = 0;
-  for (size_t i = 1; i < num_running_; ++i) {
-    if (!Decodes(i)) PlanOne(i, room);
-  }
+  PlanPrompts(room);
   return plan_;
+}
+
+void Scheduler::PlanOldest(Room& room) {
+  int64_t of_shorter = 0;
+  for (size_t i = 1; i < num_running_; ++i) {
+    if (!Decodes(i) && line_[i]->pending() < line_[0]->pending()) of_shorter += line_[i]->pending();
+  }
+  const int64_t all = room.prefill_rows;
+  const int64_t share = std::min(all, std::max(kOldestRowsMin, all - of_shorter));
+  room.prefill_rows = share;
+  PlanOne(0, room);
+  room.prefill_rows += all - share;
+}
+
+void Scheduler::PlanPrompts(Room& room) {
+  // From the shortest to the longest, and among equals in order; found anew each time, because who
+  // is preempted meanwhile drops out.
+  int64_t done_pending = 1;
+  size_t done_index = 0;
+  for (;;) {
+    size_t next = num_running_;
+    for (size_t i = 1; i < num_running_; ++i) {
+      const int64_t pending = line_[i]->pending();
+      const bool is_done =
+          pending < done_pending || (pending == done_pending && i <= done_index) || pending == 1;
+      if (!is_done && (next == num_running_ || pending < line_[next]->pending())) next = i;
+    }
+    if (next == num_running_) return;
+    done_pending = line_[next]->pending();
+    done_index = next;
+    PlanOne(next, room);
+  }
 }
 
 void Scheduler::Drop(size_t index) {

@@ -4,15 +4,17 @@
 //
 // Requests stand in one line, in the order of their arrival. A leading part of the line runs (its
 // sequences are pinned), the rest waits. A step takes, in this order:
-//   1. the oldest running request, whatever it needs, so that it always moves;
+//   1. the oldest running request, so that it always moves: its next token, or a chunk of its
+//      prompt that leaves shorter prompts their rows, but is at least kOldestRowsMin long;
 //   2. one row for each request that waits for its next token (decode);
-//   3. prompts, in chunks, in order, as far as rows are left.
+//   3. the other prompts, in chunks, the shortest first, as far as rows are left: so a short
+//      question is answered while a long one is being read.
 // When a request needs a block and all blocks are pinned, the youngest running request is
 // preempted: its sequence rests, it goes to the head of those that wait, and what is evicted of it
 // meanwhile is computed again. The oldest is never preempted.
 //
 // The bound on waiting: in each step the oldest request commits a token, or a chunk of its prompt
-// of at least C = min(kPrefillRowsMin, rows - running_max + 1) tokens (of a prompt whose rows all
+// of at least C = min(kOldestRowsMin, rows - running_max + 1) tokens (of a prompt whose rows all
 // give logits, at least one). So a request starts after at most
 //     sum over the requests ahead of it of  ceil(tokens when done / C) + tokens to generate
 // steps, whatever comes after it. A request whose reader lags is paused: it leaves the line, keeps
@@ -28,8 +30,9 @@
 
 namespace llmrt::scheduler {
 
-// A prompt gets at least so many rows of a step once the step has room for it at all.
+// Prompts together get at least so many rows of a step, and the oldest one of these.
 inline constexpr int64_t kPrefillRowsMin = 16;
+inline constexpr int64_t kOldestRowsMin = 8;
 
 enum class RequestState : uint8_t { kOutside, kWaiting, kRunning };
 
@@ -78,8 +81,8 @@ class Scheduler {
   // that is planned must have been dropped or committed.
   void Remove(Request& request);
 
-  // Plans a step and reserves all its blocks. `prefill_rows` bounds the rows of prompts where other
-  // requests decode in the same step. Empty: nothing can run. One step at a time: it ends with
+  // Plans a step and reserves all its blocks. `prefill_rows` bounds the rows of prompts where more
+  // than one request runs. Empty: nothing can run. One step at a time: it ends with
   // Commit or Rollback.
   absl::Span<const Assignment> Plan(int64_t prefill_rows);
   absl::Span<const Assignment> planned() const { return plan_; }
@@ -113,6 +116,8 @@ class Scheduler {
   bool Decodes(size_t index) const { return line_[index]->pending() == 1; }
   bool HasRoomFor(const Request& request, int64_t blocks_promised) const;
   void PlanOne(size_t index, Room& room);
+  void PlanOldest(Room& room);
+  void PlanPrompts(Room& room);
   int64_t RowsFor(const Request& request, const Room& room) const;
   kv::Growth ReserveFor(size_t index, int64_t& count, Room& room);
   void PreemptYoungest(Room& room);

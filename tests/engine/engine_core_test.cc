@@ -143,6 +143,29 @@ TEST(EngineCoreTest, StreamsSideBySideGiveTheTokensOfStreamsAlone) {
   for (std::thread& host : hosts) host.join();
 }
 
+TEST(EngineCoreTest, AnArrivalDoesNotWaitForTheLongPromptBeforeIt) {
+  EngineOptions options;
+  options.pumped = true;
+  options.threads = 1;
+  options.tpot_target_us = 1;  // so every step is too long
+  const auto engine = llmrt::testing::OpenEngine(llmrt::testing::RandomSource(), options);
+  // Teaches the engine what a row costs.
+  llmrt::testing::Generate(engine, std::vector<int32_t>(60, 7), Sampled(1, 3), 1000);
+  const auto first = engine->CreateSession({}).value();
+  ASSERT_TRUE(first->AppendTokens(std::vector<int32_t>(500, 7)).ok());
+  const auto long_prompt = first->Submit(Sampled(1, 3)).value();
+  while (long_prompt->Info().phase != Phase::kPrefill) ASSERT_TRUE(engine->Step(0).ok());
+  ASSERT_TRUE(engine->Step(0).ok());  // all 500 rows are in the step
+  const auto second = engine->CreateSession({}).value();
+  ASSERT_TRUE(second->AppendTokens({{1, 2, 3}}).ok());
+  const auto arrival = second->Submit(Sampled(1, 3)).value();
+  while (arrival->Info().generated_tokens == 0) ASSERT_TRUE(engine->Step(0).ok());
+  // The step gave rows up, and the next one held the arrival and little of the long prompt.
+  EXPECT_GT(first->Info()->num_cached, 0);
+  EXPECT_LE(first->Info()->num_cached, 32);
+  llmrt::testing::ReadAll(*engine, *long_prompt, 1000);
+}
+
 TEST(EngineCoreTest, AStreamThatNobodyReadsPausesAndGoesOnWhenRead) {
   const auto engine = Open(false);
   StreamOptions options = Sampled(50, 2);

@@ -197,13 +197,39 @@ TEST(SchedulerTest, WhereOthersDecodePromptsHaveTheRowsThatTheyAreGiven) {
   EXPECT_EQ(engine.Step(60), (Rows{{&a, 1}, {&prompt, 54}, {&second, 6}}));
 }
 
-TEST(SchedulerTest, WhereNobodyDecodesPromptsTakeAllRows) {
+TEST(SchedulerTest, APromptAloneTakesAllRows) {
+  Engine engine(100, kWide);
+  Stream a(100);
+  engine.scheduler.Enqueue(a);
+  EXPECT_EQ(engine.Step(1), (Rows{{&a, 64}}));
+}
+
+TEST(SchedulerTest, ShortPromptsPassLongOnes) {
+  Engine engine(100, kWide);
+  Stream oldest(100);
+  Stream long_one(50);
+  Stream short_one(9);
+  for (Stream* stream : {&oldest, &long_one, &short_one}) engine.scheduler.Enqueue(*stream);
+  // The oldest leaves the shorter ones their rows, but not its last eight.
+  EXPECT_EQ(engine.Step(30), (Rows{{&oldest, kOldestRowsMin}, {&short_one, 9}, {&long_one, 13}}));
+}
+
+TEST(SchedulerTest, TheOldestTakesWhatShorterPromptsLeave) {
+  Engine engine(100, kWide);
+  Stream oldest(100);
+  Stream short_one(9);
+  Stream longer(200);
+  for (Stream* stream : {&oldest, &short_one, &longer}) engine.scheduler.Enqueue(*stream);
+  EXPECT_EQ(engine.Step(30), (Rows{{&oldest, 21}, {&short_one, 9}}));
+}
+
+TEST(SchedulerTest, EqualPromptsGoInOrder) {
   Engine engine(100, kWide);
   Stream a(40);
   Stream b(40);
-  engine.scheduler.Enqueue(a);
-  engine.scheduler.Enqueue(b);
-  EXPECT_EQ(engine.Step(1), (Rows{{&a, 40}, {&b, 24}}));
+  Stream c(40);
+  for (Stream* stream : {&a, &b, &c}) engine.scheduler.Enqueue(*stream);
+  EXPECT_EQ(engine.Step(60), (Rows{{&a, 40}, {&b, 20}}));
 }
 
 TEST(SchedulerTest, AScoringPromptIsLimitedByTheLogitRows) {
@@ -363,8 +389,8 @@ TEST(SchedulerTest, TheOldestSeizesASharedBlockWhenNoOtherIsLeft) {
 TEST(SchedulerTest, DropLeavesTheOthersTheirAssignments) {
   Engine engine(100, kWide);
   Stream a(10);
-  Stream b(7);
-  Stream c(3);
+  Stream b(3);
+  Stream c(7);
   for (Stream* stream : {&a, &b, &c}) engine.scheduler.Enqueue(*stream);
   engine.Plan();
   engine.scheduler.Drop(1);
@@ -377,7 +403,7 @@ TEST(SchedulerTest, DropLeavesTheOthersTheirAssignments) {
   engine.Commit();
   EXPECT_EQ(a.kv.num_tokens(), 10);
   EXPECT_EQ(b.kv.num_tokens(), 0);
-  EXPECT_EQ(c.kv.num_tokens(), 3);
+  EXPECT_EQ(c.kv.num_tokens(), 7);
   EXPECT_TRUE(engine.cache.Validate({&a.kv, &b.kv, &c.kv}).ok());
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 // The chunk that the oldest request's prompt gets at least; scheduler.h has the reason.
 int64_t LeastChunk(const SchedulerLimits& limits) {
-  return std::min(kPrefillRowsMin, limits.rows - limits.running_max + 1);
+  return std::min(kOldestRowsMin, limits.rows - limits.running_max + 1);
 }
 
 bool Scores(const Request& request) { return request.logits_from != INT64_MAX; }
