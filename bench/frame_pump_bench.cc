@@ -101,15 +101,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: %s MODEL.gguf [--frames N] [--budget-us US] [--frame-us US]\n",
-                 argv[0]);
-    return 2;
-  }
-  try {
-    return Main(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
-  }
+  return llmrt::bench::RunBenchmark(
+      argc, argv, "[--frames N] [--budget-us US] [--frame-us US] [--threads T]", Main);
 }

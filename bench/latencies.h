@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,20 @@ inline int64_t Flag(int argc, char** argv, const std::string& name, int64_t othe
     if (name == argv[i]) return std::atoll(argv[i + 1]);
   }
   return otherwise;
+}
+
+// A benchmark's main: argv[1] names the model.
+inline int RunBenchmark(int argc, char** argv, const char* flags, int (*run)(int, char**)) {
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: %s MODEL.gguf %s\n", argv[0], flags);
+    return 2;
+  }
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
 }
 
 }  // namespace llmrt::bench
