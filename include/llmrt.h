@@ -187,7 +187,7 @@ typedef enum llmrt_option {
   LLMRT_ENGINE_BLOCK_SIZE = 11,  /* tokens of a KV block: 16 or 32 [16] */
   LLMRT_ENGINE_STEP_TOKENS = 12, /* rows a step may hold; prompts are cut into such chunks [512] */
   LLMRT_ENGINE_LOG_LEVEL = 13,   /* llmrt_log_level that is kept [LLMRT_LOG_INFO] */
-  LLMRT_ENGINE_TPOT_TARGET_MS = 14, /* prompts leave others a token so often; 0: no target [100] */
+  LLMRT_ENGINE_TPOT_TARGET_MS = 14, /* wanted between tokens while prompts run; 0: none [100] */
 
   /* Session. */
   LLMRT_SESSION_CONTEXT_LENGTH = 1001, /* tokens; 0: the engine's [0] */
@@ -515,7 +515,8 @@ typedef struct llmrt_log_info {
 
 /*
  * Returns at once with an engine that loads in the background. Errors: INVALID_ARGUMENT (options of
- * another kind). All errors of the load show in get_load and wait_load: those of model_open and
+ * another kind), RESOURCE_EXHAUSTED (also a budget that does not hold the engine's own object, some
+ * 20 KB). All errors of the load show in get_load and wait_load: those of model_open and
  * model_plan, RESOURCE_EXHAUSTED (memory or budget), FAILED_PRECONDITION (a tier that this machine
  * lacks), NOT_FOUND (a device that it lacks), CANCELLED.
  */
@@ -617,8 +618,9 @@ LLMRT_API llmrt_status llmrt_session_submit(llmrt_session* session, llmrt_option
                                             llmrt_stream** stream);
 /*
  * A new session that continues from the first `num_tokens` tokens of this one (-1: all, appended
- * ones included). Their KV is shared and costs neither time nor memory, until the two write into
- * the same block. Errors: OUT_OF_RANGE (the session holds fewer).
+ * ones included), with the same context length. Token ids are copied; the KV is shared, and costs
+ * neither time nor memory until the two write into the same block. Errors: OUT_OF_RANGE (the
+ * session holds fewer).
  */
 LLMRT_API llmrt_status llmrt_session_fork(llmrt_session* session, int64_t num_tokens,
                                           llmrt_session** child);

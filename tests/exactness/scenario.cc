@@ -190,12 +190,13 @@ class Scenario {
     if (actor.turn == actor.script->turns.size()) CompareKv(actor);
   }
 
-  void CompareKv(const Actor& actor) {
+  void CompareKv(const Actor& actor) {  // of what was not evicted
     const auto kv = TokenKv(*engine_, *actor.session);
     ASSERT_LE(kv.size(), actor.script->kv.size());
     for (size_t i = 0; i < kv.size(); ++i) {
       ASSERT_EQ(kv[i], actor.script->kv[i]) << "KV of token " << i;
     }
+    counts_.kv_compared += static_cast<int64_t>(kv.size());
   }
 
   const std::shared_ptr<engine::Engine> engine_;
@@ -217,7 +218,58 @@ void ScenarioCounts::Add(const ScenarioCounts& other) {
   preemptions += other.preemptions;
   tokens_recomputed += other.tokens_recomputed;
   evicted_turns += other.evicted_turns;
+  kv_compared += other.kv_compared;
   largest_batch = std::max(largest_batch, other.largest_batch);
+}
+
+ScenarioCounts RunFullBatch(const std::shared_ptr<engine::ModelSource>& source,
+                            backend::CpuTier tier, absl::Span<const Conversation> conversations,
+                            std::mt19937_64& rng) {
+  constexpr int kStreams = 64;
+  engine::EngineOptions options;
+  options.tier = tier;
+  options.pumped = true;
+  options.sessions = kStreams;
+  options.context_length = 128;
+  options.tpot_target_us = 0;
+  const auto engine = OpenEngine(source, options);
+  // Those that still generate when the last prompt is done: 64 prompts take five steps at most.
+  const auto length = [](const Conversation& one) { return one.answers[0].tokens.size(); };
+  const Conversation* longest = &*std::max_element(
+      conversations.begin(), conversations.end(),
+      [&](const Conversation& a, const Conversation& b) { return length(a) < length(b); });
+  std::vector<const Conversation*> lasting = {longest};
+  for (const Conversation& one : conversations) {
+    if (length(one) > 10) lasting.push_back(&one);
+  }
+  std::vector<const Conversation*> scripts;
+  std::vector<std::shared_ptr<Session>> sessions;
+  std::vector<std::shared_ptr<Stream>> streams;
+  for (int i = 0; i < kStreams; ++i) {
+    const int64_t last = static_cast<int64_t>(lasting.size()) - 1;
+    scripts.push_back(lasting[static_cast<size_t>(Between(rng, 0, last))]);
+    sessions.push_back(engine->CreateSession({}).value());
+    EXPECT_TRUE(sessions.back()->AppendTokens(scripts.back()->turns[0].append).ok());
+    streams.push_back(sessions.back()->Submit(scripts.back()->turns[0].options).value());
+  }
+  ScenarioCounts counts;
+  counts.turns = counts.conversations = kStreams;
+  // The steps that hold a row of each stream: between two readings the sums tell.
+  for (bool left = true; left && !::testing::Test::HasFailure();) {
+    const engine::StepTotals before = engine->GetInfo()->totals;
+    left = engine->Step(100)->work_remains;
+    const engine::EngineInfo info = engine->GetInfo().value();
+    if (info.totals.steps != before.steps + 1) continue;
+    const int64_t decoded = info.totals.generated - before.generated;
+    counts.largest_batch = std::max(counts.largest_batch, decoded);
+  }
+  for (int i = 0; i < kStreams; ++i) {
+    const Generation got = ReadAll(*engine, *streams[static_cast<size_t>(i)], 100);
+    const Answer& expected = scripts[static_cast<size_t>(i)]->answers[0];
+    EXPECT_EQ(got.tokens, expected.tokens);
+    EXPECT_EQ(got.logprobs, expected.logprobs);
+  }
+  return counts;
 }
 
 ScenarioCounts RunScenario(const std::shared_ptr<engine::ModelSource>& source,

@@ -24,10 +24,16 @@ struct ScenarioCounts {
   int64_t preemptions = 0;
   int64_t tokens_recomputed = 0;
   int64_t evicted_turns = 0;  // turns that found less KV than their session had
+  int64_t kv_compared = 0;    // tokens whose KV was still there at the end, and equal
   int64_t largest_batch = 0;  // streams that ran at a time
 
   void Add(const ScenarioCounts& other);
 };
+
+// Sixty-four streams that all decode in the same steps, on an engine that has room for them.
+ScenarioCounts RunFullBatch(const std::shared_ptr<engine::ModelSource>& source,
+                            backend::CpuTier tier, absl::Span<const Conversation> conversations,
+                            std::mt19937_64& rng);
 
 // Runs one scenario; a difference is a gtest failure.
 ScenarioCounts RunScenario(const std::shared_ptr<engine::ModelSource>& source,
