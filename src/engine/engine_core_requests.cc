@@ -234,8 +234,13 @@ void EngineCore::ReserveFor(SessionState& session, const StreamState& stream) {
   resources_->paged->ReserveTable(session.sequence, total);
   if (active_.size() == active_.capacity()) active_.reserve(GrownCapacity(active_.size()));
   resources_->scheduler->ReserveRoom(active_.size() + 1);
-  ForgetReadStreams();
-  if (unread_.size() == unread_.capacity()) unread_.reserve(GrownCapacity(unread_.size()));
+  if (unread_.size() == unread_.capacity()) {
+    // Only where room is wanted: so it costs a submission nothing on average.
+    ForgetReadStreams();
+    if (2 * unread_.size() > unread_.capacity() || unread_.capacity() == 0) {
+      unread_.reserve(GrownCapacity(unread_.size()));
+    }
+  }
 }
 
 absl::Status EngineCore::Submit(
