@@ -31,7 +31,8 @@ class MemorySink : public ByteSink {
 };
 
 // Writes "<path>.part" and renames it at Finish, so that nobody ever sees half a file under the
-// real name; without Finish the destructor removes what was written.
+// real name; without Finish the destructor removes what was written. A link stays: the file that it
+// leads to is replaced. A folder, a device, or a pipe under the name is refused, and left alone.
 class FileSink : public ByteSink {
  public:
   static absl::StatusOr<std::unique_ptr<FileSink>> Create(const std::string& path);

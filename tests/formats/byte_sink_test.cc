@@ -62,6 +62,54 @@ TEST(ByteSinkTest, PlaceThatCannotBeWrittenIsAStatus) {
             absl::StatusCode::kNotFound);
 }
 
+TEST(ByteSinkTest, WhatIsNoFileIsRefusedAndLeftAlone) {
+  const testing::TempFolder folder;
+  const std::string pipe = folder / "pipe";
+  const std::string inner = folder / "inner";
+  const std::string link = folder / "link";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  ASSERT_EQ(mkdir(inner.c_str(), 0700), 0);
+  ASSERT_EQ(symlink("pipe", link.c_str()), 0);
+  for (const std::string& path : {pipe, inner, link}) {
+    const absl::Status status = FileSink::Create(path).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_NE(status.message().find(path), std::string::npos) << status;
+    EXPECT_FALSE(Exists(path + ".part"));
+  }
+  struct stat info = {};
+  ASSERT_EQ(lstat(pipe.c_str(), &info), 0);
+  EXPECT_TRUE(S_ISFIFO(info.st_mode));
+}
+
+TEST(ByteSinkTest, LinkStaysAndItsFileIsReplaced) {
+  const testing::TempFolder folder;
+  const std::string inner = folder / "inner";
+  ASSERT_EQ(mkdir(inner.c_str(), 0700), 0);
+  const std::string link = folder / "link";
+  const std::string second = folder / "inner/second";
+  // A relative link to a link beside the file, which is absent at first.
+  ASSERT_EQ(symlink("inner/second", link.c_str()), 0);
+  ASSERT_EQ(symlink("file", second.c_str()), 0);
+  for (const char letter : {'a', 'b'}) {
+    auto sink = FileSink::Create(link);
+    ASSERT_TRUE(sink.ok()) << sink.status();
+    ASSERT_TRUE((*sink)->Append({{static_cast<uint8_t>(letter)}}).ok());
+    ASSERT_TRUE((*sink)->Finish().ok());
+    struct stat info = {};
+    ASSERT_EQ(lstat(link.c_str(), &info), 0);
+    EXPECT_TRUE(S_ISLNK(info.st_mode));
+    std::ifstream file(folder / "inner/file");
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), std::string(1, letter));
+  }
+}
+
+TEST(ByteSinkTest, CircleOfLinksIsAStatus) {
+  const testing::TempFolder folder;
+  const std::string link = folder / "circle";
+  ASSERT_EQ(symlink("circle", link.c_str()), 0);
+  EXPECT_FALSE(FileSink::Create(link).ok());
+}
+
 TEST(ByteSinkTest, FullDeviceIsResourceExhausted) {
   // A link under the name that the sink will open leads it to the device.
   const testing::TempFolder folder;
