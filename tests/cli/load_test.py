@@ -83,6 +83,8 @@ class LoadTest(ProgramTest):
     def test_people_get_a_table(self):
         text = self.succeed('load', bundled_model(), *SMALL, '--rate', '0').decode()
         self.assertRegex(text, r'^12 requests in ')
+        one = self.succeed('load', bundled_model(), '--requests', '1', '--output-mean', '1', '--context', '4', '--rate', '0')
+        self.assertRegex(one.decode(), r'^1 request in ')
         for row in ('to the first token', 'per output token', 'between tokens'):
             self.assertRegex(text, rf'(?m)^{row} ')
 

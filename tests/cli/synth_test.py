@@ -1,5 +1,6 @@
 """llmrt synth: files of random weights that the runtime loads, whatever their type."""
 
+import os
 import pathlib
 import signal
 import subprocess
@@ -73,13 +74,24 @@ class SynthTest(ProgramTest):
     def test_a_file_that_cannot_be_written_is_a_failure(self):
         missing = str(self.folder / 'missing' / 'model.gguf')
         self.refuse(FAILED, 'synth', '--shape', 'tiny', '--type', 'q4_0', missing, says='missing')
-        # A folder is found out when the file takes its name, and the file goes away.
         folder = self.folder / 'folder'
         folder.mkdir()
         self.refuse(FAILED, 'synth', '--shape', 'tiny', '--type', 'q4_0', str(folder), says='folder')
         self.assertEqual(list(self.folder.iterdir()), [folder])
+        pipe = folder / 'pipe'
+        os.mkfifo(pipe)
+        self.refuse(FAILED, 'synth', '--shape', 'tiny', '--type', 'q4_0', str(pipe), says='name another file')
+        self.assertTrue(pipe.is_fifo())
+        self.assertEqual(list(folder.iterdir()), [pipe])
 
     def test_control_c_leaves_nothing(self):
+        self.stop_with(signal.SIGINT)
+
+    def test_being_told_to_end_leaves_nothing(self):
+        self.stop_with(signal.SIGTERM)
+        self.stop_with(signal.SIGHUP)
+
+    def stop_with(self, number):
         process = subprocess.Popen(  # pylint: disable=consider-using-with
             [program.BINARY, 'synth', '--shape', 'llama-3.1-8b', '--type', 'f32', self.out], stdout=subprocess.PIPE,
             stderr=subprocess.PIPE)
@@ -87,7 +99,7 @@ class SynthTest(ProgramTest):
         part = pathlib.Path(self.out + '.part')
         while process.poll() is None and not part.exists():
             time.sleep(0.002)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, message = process.communicate(timeout=60)
         self.assertEqual((process.returncode, out), (FAILED, b''))
         self.assertRegex(message.decode(), r'^llmrt: interrupted.*\n$')

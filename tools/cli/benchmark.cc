@@ -41,6 +41,10 @@ Outcome CheckEnd(llmrt_stream* stream, const llmrt_stream_info& info) {
 
 }  // namespace
 
+Outcome Benchmark::LookForInterrupt() const {
+  return interrupt_.interrupted() ? Failed("interrupted") : Done();
+}
+
 Outcome Benchmark::Prepare() {
   if (vocab_size_ > 0) return Done();
   Model model;
@@ -70,7 +74,7 @@ Outcome Benchmark::WaitForAll(std::vector<Running>* streams) {
     for (;;) {
       LLMRT_CLI_TRY(Check(llmrt_stream_get_info(running.stream.get(), &running.info)));
       if (running.info.state == LLMRT_STREAM_FINISHED) break;
-      if (interrupt_.interrupted()) return Failed("interrupted");
+      LLMRT_CLI_TRY(LookForInterrupt());
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     LLMRT_CLI_TRY(CheckEnd(running.stream.get(), running.info));
@@ -82,6 +86,7 @@ Outcome Benchmark::FillSessions(int64_t count, int64_t depth, std::vector<Sessio
   std::vector<Running> streams(static_cast<size_t>(count));
   sessions->resize(static_cast<size_t>(count));
   for (size_t i = 0; i < sessions->size(); ++i) {
+    LLMRT_CLI_TRY(LookForInterrupt());
     LLMRT_CLI_TRY(CreateSession(engine_, &(*sessions)[i]));
     if (depth == 0) continue;
     // A session's history depends on its place alone: it is not measured, so an engine that still
@@ -112,6 +117,7 @@ Outcome Benchmark::MeasureDecode(const BenchmarkCase& what, double* tokens_per_s
   LLMRT_CLI_TRY(FillSessions(what.batch, std::max<int64_t>(what.depth, 1), &sessions));
   std::vector<Running> streams(sessions.size());
   for (size_t i = 0; i < sessions.size(); ++i) {
+    LLMRT_CLI_TRY(LookForInterrupt());
     LLMRT_CLI_TRY(SubmitTokens(sessions[i].get(), {}, what.generated, &streams[i]));
   }
   LLMRT_CLI_TRY(WaitForAll(&streams));
@@ -143,8 +149,10 @@ Outcome Benchmark::WarmUp() {
 
 Outcome Benchmark::Measure(const BenchmarkCase& what, double* tokens_per_second) {
   LLMRT_CLI_TRY(Prepare());
-  return what.prefill ? MeasurePrefill(what, tokens_per_second)
-                      : MeasureDecode(what, tokens_per_second);
+  LLMRT_CLI_TRY(what.prefill ? MeasurePrefill(what, tokens_per_second)
+                             : MeasureDecode(what, tokens_per_second));
+  // A short case may be over before anybody waited for it.
+  return LookForInterrupt();
 }
 
 double BytesModel::PerToken(const BenchmarkCase& what) const {

@@ -58,6 +58,8 @@ class Benchmark {
   Outcome MeasurePrefill(const BenchmarkCase& what, double* tokens_per_second);
   Outcome MeasureDecode(const BenchmarkCase& what, double* tokens_per_second);
   Outcome Prepare();
+  // A failure once Ctrl-C was pressed.
+  Outcome LookForInterrupt() const;
 
   llmrt_engine* const engine_;
   const InterruptScope& interrupt_;
@@ -68,9 +70,10 @@ class Benchmark {
 
 // Bytes that one step of a decode reads, on average, for all of its rows: the weights once, and for
 // each sequence the keys and values of what stands before it. In step i of n a row at depth d reads
-// d + i positions, its own included, so d + (n + 1) / 2 on average:
+// d + i positions, its own included, so d + (n + 1) / 2 on average; d is at least 1, the token that
+// a decode begins with:
 //
-//     weights + batch * kv_bytes_per_token * (depth + (generated + 1) / 2)
+//     weights + batch * kv_bytes_per_token * (max(depth, 1) + (generated + 1) / 2)
 //
 // Prefill reads the weights, and the keys and values up to the chunk's end, once a chunk of
 // `step_tokens`; here those of all chunks together.

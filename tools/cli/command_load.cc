@@ -200,7 +200,8 @@ std::vector<std::string> PercentilesRow(std::string name, std::vector<double> va
 
 Outcome PrintTable(const LoadOutcome& outcome, const EngineCounts& counts) {
   const nlohmann::json waste = counts.kv_waste();
-  std::string text = std::to_string(outcome.finished) + " requests in " +
+  std::string text = std::to_string(outcome.finished) +
+                     (outcome.finished == 1 ? " request in " : " requests in ") +
                      FormatNumber(static_cast<double>(outcome.duration_us) / 1e6, 1) + " s";
   if (outcome.rejected > 0) {
     text += ", " + std::to_string(outcome.rejected) + " more rejected for want of memory";

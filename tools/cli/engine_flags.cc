@@ -46,7 +46,7 @@ void EngineFlags::AddTo(Arguments* arguments) {
   arguments->Integer("--threads", "compute threads; 0: one a core", &threads_);
   arguments->Choice("--kv-type", "type of the KV cache",
                     {"f32", "f16", "bf16", "int8", "int4", "fp8"}, &kv_type_);
-  arguments->Integer("--memory", "most bytes of weights, KV and workspace; 0: no limit",
+  arguments->Integer("--memory", "most bytes of weights, KV, workspace and heap; 0: no limit",
                      &memory_bytes_);
   arguments->Choice("--numerics", "numeric mode", {"exact", "fast", "reference"}, &numerics_);
   arguments->Choice("--tier", "instruction set", {"portable", "avx2", "avx512", "vnni", "amx"},

@@ -5,13 +5,23 @@
 namespace llmrt::cli {
 namespace {
 
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+
 volatile std::sig_atomic_t g_interrupted = 0;
+// By SIGTERM or SIGHUP, which mean the whole process: Rearm forgets a Ctrl-C, but not these.
+volatile std::sig_atomic_t g_told_to_end = 0;
 
-void OnInterrupt(int) { g_interrupted = 1; }
+void OnSignal(int number) {
+  if (number == SIGINT) {
+    g_interrupted = 1;
+  } else {
+    g_told_to_end = 1;
+  }
+}
 
-bool IsIgnored() {
+bool IsIgnored(int number) {
   struct sigaction current = {};
-  return sigaction(SIGINT, nullptr, &current) == 0 && current.sa_handler == SIG_IGN;
+  return sigaction(number, nullptr, &current) == 0 && current.sa_handler == SIG_IGN;
 }
 
 }  // namespace
@@ -19,21 +29,26 @@ bool IsIgnored() {
 InterruptScope::InterruptScope() { Rearm(); }
 
 InterruptScope::~InterruptScope() {
-  if (!IsIgnored()) std::signal(SIGINT, SIG_DFL);
+  for (const int number : kSignals) {
+    if (!IsIgnored(number)) std::signal(number, SIG_DFL);
+  }
 }
 
-bool InterruptScope::interrupted() const { return g_interrupted != 0; }
+bool InterruptScope::interrupted() const { return g_interrupted != 0 || g_told_to_end != 0; }
 
 void InterruptScope::Rearm() {
   g_interrupted = 0;
-  // A program in the background was told to ignore Ctrl-C, and goes on ignoring it.
-  if (IsIgnored()) return;
   struct sigaction action = {};
-  action.sa_handler = OnInterrupt;
-  // One shot: the second Ctrl-C finds the default action. Without SA_RESTART a read from the
+  action.sa_handler = OnSignal;
+  // One shot: the second signal finds the default action. Without SA_RESTART a read from the
   // terminal ends too.
   action.sa_flags = static_cast<int>(SA_RESETHAND);
-  sigaction(SIGINT, &action, nullptr);
+  for (const int number : kSignals) {
+    // A program in the background was told to ignore Ctrl-C, one under nohup SIGHUP, and goes on
+    // ignoring it. Who was told to end already is not asked twice.
+    if (IsIgnored(number) || (number != SIGINT && g_told_to_end != 0)) continue;
+    sigaction(number, &action, nullptr);
+  }
 }
 
 }  // namespace llmrt::cli

@@ -87,20 +87,30 @@ Outcome LoadRun::Start(size_t request, int64_t max_tokens) {
   LLMRT_CLI_TRY(Check(llmrt_options_set_i64(options.get(), LLMRT_STREAM_IGNORE_EOS, 1)));
   InFlight flight;
   flight.request = request;
-  LLMRT_CLI_TRY(CreateSession(engine_, &flight.session));
-  const std::vector<int32_t>& prompt = prompts_[request];
-  LLMRT_CLI_TRY(Check(llmrt_session_append_tokens(flight.session.get(), prompt.data(),
-                                                  static_cast<int64_t>(prompt.size()))));
-  llmrt_stream* handle = nullptr;
-  const llmrt_status status = llmrt_session_submit(flight.session.get(), options.get(), &handle);
+  const llmrt_status status = Submit(options.get(), &flight);
   if (status == LLMRT_STATUS_RESOURCE_EXHAUSTED) {
+    // With `flight` goes the session, if there was memory for one.
     ++outcome_->rejected;
     return Done();
   }
   LLMRT_CLI_TRY(Check(status));
-  flight.stream.reset(handle);
+  llmrt_stream* const handle = flight.stream.get();
   running_.emplace(handle, std::move(flight));
   return Done();
+}
+
+llmrt_status LoadRun::Submit(llmrt_options* options, InFlight* flight) {
+  llmrt_session* session = nullptr;
+  llmrt_status status = llmrt_session_create(engine_, nullptr, &session);
+  if (status != LLMRT_STATUS_OK) return status;
+  flight->session.reset(session);
+  const std::vector<int32_t>& prompt = prompts_[flight->request];
+  status = llmrt_session_append_tokens(session, prompt.data(), static_cast<int64_t>(prompt.size()));
+  if (status != LLMRT_STATUS_OK) return status;
+  llmrt_stream* stream = nullptr;
+  status = llmrt_session_submit(session, options, &stream);
+  flight->stream.reset(stream);
+  return status;
 }
 
 Outcome LoadRun::WaitForTokens() {

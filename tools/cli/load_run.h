@@ -67,6 +67,8 @@ class LoadRun {
   size_t GroupEnd() const;
   Outcome StartDue();
   Outcome Start(size_t request, int64_t max_tokens);
+  // Gives `flight` its session and its stream. Any of the steps may find no memory.
+  llmrt_status Submit(llmrt_options* options, InFlight* flight);
   Outcome WaitForTokens();
   Outcome Read(llmrt_stream* stream);
   void CountTokens(InFlight& flight, int64_t count, int64_t now_us);
