@@ -1,5 +1,9 @@
 """llmrt bench: the fields of its JSON, what they say of each other, and its limits."""
 
+import signal
+import subprocess
+import time
+
 import program
 from program import FAILED, WRONG_USAGE, ProgramTest, bundled_model
 
@@ -72,6 +76,20 @@ class BenchTest(ProgramTest):
         self.refuse(FAILED, 'bench', bundled_model(), '--depth', '1000000', says='context')
         self.refuse(FAILED, 'bench', bundled_model(), *SMALL, '--memory', '1000', says='memory')
         self.refuse(FAILED, 'bench', 'no-such-file.gguf', says='no-such-file')
+
+    def test_control_c_ends_it(self):
+        # So short that hardly ever anybody waits for a stream.
+        process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [program.BINARY, 'bench', program.tiny_model(), '--pp', '1', '--tg', '2', '--batch', '1', '--repeat', '100000000'],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.kill)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        out, message = process.communicate(timeout=60)
+        # Before anything was loaded, on a slow machine, the signal itself ends the program.
+        if process.returncode != -signal.SIGINT:
+            self.assertEqual((process.returncode, out), (FAILED, b''))
+            self.assertRegex(message.decode(), r'^llmrt: .*\n$')
 
 
 if __name__ == '__main__':

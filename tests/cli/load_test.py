@@ -66,6 +66,15 @@ class LoadTest(ProgramTest):
         self.assertEqual(load['rejected'], 0)
         self.assertEqual(load['output_tokens'], self.load('--rate', '0')['output_tokens'])
 
+    def test_requests_that_find_no_memory_are_rejected_and_the_rest_goes_on(self):
+        # Prompts and sessions of so many at once want more heap than there is, wherever in a request it ends.
+        plan = self.json_of('plan', bundled_model(), '--context', '512', '--sessions', '1')
+        requests = ('--rate', '0', '--requests', '1500', '--prompt-mean', '3000', '--output-mean', '1', '--context', '512')
+        load = self.json_of('load', bundled_model(), *requests, '--sessions', '1', '--memory', str(plan['total_bytes']))
+        self.assertGreater(load['rejected'], 0)
+        self.assertLess(load['rejected'], 1500)
+        self.assertEqual(load['requests'], 1500)
+
     def test_seeds_repeat_the_requests(self):
         first, again, other = (self.load('--rate', '0', '--seed', seed) for seed in '112')
         self.assertEqual(first['prompt_tokens'], again['prompt_tokens'])
