@@ -32,8 +32,7 @@ struct ScenarioCounts {
 
 // Sixty-four streams that all decode in the same steps, on an engine that has room for them.
 ScenarioCounts RunFullBatch(const std::shared_ptr<engine::ModelSource>& source,
-                            backend::CpuTier tier, absl::Span<const Conversation> conversations,
-                            std::mt19937_64& rng);
+                            backend::CpuTier tier, std::mt19937_64& rng);
 
 // Runs one scenario; a difference is a gtest failure.
 ScenarioCounts RunScenario(const std::shared_ptr<engine::ModelSource>& source,
