@@ -69,6 +69,8 @@ class LoadTest(ProgramTest):
     def test_requests_that_find_no_memory_are_rejected_and_the_rest_goes_on(self):
         # Prompts and sessions of so many at once want more heap than there is, wherever in a request it ends.
         plan = self.json_of('plan', bundled_model(), '--context', '512', '--sessions', '1')
+        if plan['heap_bytes'] == 0:
+            self.skipTest('a sanitizer keeps its own operator new: nothing counts the heap')
         requests = ('--rate', '0', '--requests', '1500', '--prompt-mean', '3000', '--output-mean', '1', '--context', '512')
         load = self.json_of('load', bundled_model(), *requests, '--sessions', '1', '--memory', str(plan['total_bytes']))
         self.assertGreater(load['rejected'], 0)
