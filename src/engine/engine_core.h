@@ -91,7 +91,7 @@ class EngineCore {
   // Does some of a step: true if there was work. Ends after a slice if `stop` says so.
   bool Turn(int64_t slice_us, absl::FunctionRef<bool()> stop);
   bool TurnUnguarded(int64_t slice_us, absl::FunctionRef<bool()> stop);
-  // What makes a slice the last one for now, whatever the host's time: somebody asks for the loop.
+  // Whether the loop is wanted between two slices: to close, to cancel, or for an arrival.
   bool Interrupted() const;
   bool BeginTurn();           // whether a step is in flight now
   void ShortenForArrivals();  // mu_ held
