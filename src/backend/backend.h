@@ -75,9 +75,10 @@ struct EmbedParams {
 
 // out[i] = in[rows[i]] / sqrt(mean(in^2) + eps) * weight. Units: output rows.
 struct RmsNormParams {
-  const float* in = nullptr;       // [*, dim]
-  const float* weight = nullptr;   // [dim]
-  absl::Span<const int32_t> rows;  // host; which input rows; empty: output row i reads input row i
+  const float* in = nullptr;      // [*, dim]
+  const float* weight = nullptr;  // [dim]
+  // Host; which input rows: the step's logit rows. Empty: output row i reads input row i.
+  absl::Span<const int32_t> rows;
   int64_t dim = 0;
   float epsilon = 0;
   float* out = nullptr;  // [units, dim]
@@ -152,6 +153,33 @@ struct BlockCopy {
   int32_t to = 0;
 };
 
+// A token to be drawn on the device from a row of logits, as the host's sampler would draw it: no
+// penalties, bias, mask or filters.
+struct DrawRequest {
+  int32_t logit_row = 0;
+  float temperature = 0;  // 0: the largest logit
+  uint64_t seed = 0;
+  int64_t position = 0;
+  int32_t sample_index = 0;
+};
+
+// No tokens where `logits` allow no draw: the host's sampler has the words for it.
+struct DrawParams {
+  const float* logits = nullptr;  // [*, vocab_size]
+  int64_t vocab_size = 0;
+  absl::Span<const DrawRequest> requests;
+};
+inline constexpr int32_t kNoToken = -1;
+
+// What the memory of all steps follows from.
+struct StepNeeds {
+  int64_t rows = 0;
+  int64_t logit_rows = 0;      // also the sequences of a step
+  int64_t context_length = 0;  // of any sequence
+  int64_t vocab_size = 0;
+  int32_t num_q_heads = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -160,6 +188,8 @@ class Backend {
   virtual std::string_view device() const = 0;
   virtual std::string DeviceClass() const = 0;
   virtual int32_t num_threads() const = 0;
+  // Whether it multiplies with matrices of this type.
+  virtual bool RunsWeights(WeightType) const { return true; }
   // The class that products with this weight type run in.
   virtual NumericClass ClassFor(WeightType type) const = 0;
   // Sequential read bandwidth of memory, measured briefly (0.1 s or so) with a temporary buffer of
@@ -171,6 +201,8 @@ class Backend {
   virtual int32_t max_head_dim() const = 0;
   // Large memory that the backend took when it was made: scratch of its threads.
   virtual int64_t ScratchBytes() const = 0;
+  // What the device's driver takes for itself, outside of every budget.
+  virtual int64_t OverheadBytes() const { return 0; }
   // Bytes a matrix or cache will take, before anything is allocated: the planner's numbers.
   virtual int64_t MatrixBytes(WeightType type, int64_t rows, int64_t cols) const = 0;
   virtual int64_t KvBlockBytes(const KvShape& shape) const = 0;
@@ -191,11 +223,17 @@ class Backend {
   virtual absl::Status ReadKvBlock(const KvCache& cache, int32_t block,
                                    absl::Span<uint8_t> out) = 0;
 
+  // Memory that steps need besides buffers, caches and scratch. A backend runs steps for one pass
+  // over one cache.
+  virtual int64_t StepBytes(const StepNeeds&, const KvShape&) const { return 0; }
+  virtual absl::Status ReserveSteps(const StepNeeds&, KvCache&) { return absl::OkStatus(); }
+
   // Ops. Between BeginStep and EndStep; arguments were checked when the model was built.
-  virtual absl::Status BeginStep(const Batch& batch) = 0;
+  // `logit_rows` are those rows of the batch whose logits are wanted, ascending.
+  virtual absl::Status BeginStep(const Batch& batch, absl::Span<const int32_t> logit_rows) = 0;
   // Rows have left the step in flight: ops that follow name this batch. The rows' buffers are the
   // caller's to close up, with MoveRows; both happen after what was launched before.
-  virtual absl::Status ChangeBatch(const Batch& batch) = 0;
+  virtual absl::Status ChangeBatch(const Batch& batch, absl::Span<const int32_t> logit_rows) = 0;
   virtual absl::Status MoveRows(const MoveRowsParams& params) = 0;
   virtual absl::Status Embed(const EmbedParams& params, Range rows) = 0;
   virtual absl::Status RmsNorm(const RmsNormParams& params, Range rows) = 0;
@@ -204,8 +242,30 @@ class Backend {
   virtual absl::Status RopeStore(const RopeStoreParams& params, Range rows) = 0;
   virtual absl::Status Attention(const AttentionParams& params, Range heads) = 0;
   virtual absl::Status SwiGlu(const SwiGluParams& params, Range rows) = 0;
-  // Waits for what was launched; after it buffers hold the step's results.
-  virtual absl::Status EndStep() = 0;
+  // Waits for what was launched, up to `wait_us` (-1: without limit). True: buffers hold the step's
+  // results, and the step is over. False: ask again.
+  virtual absl::StatusOr<bool> EndStep(int64_t wait_us) = 0;
+
+  // For devices that work beside the host. The defaults are those of a backend that does not.
+
+  // Draws on the device; the tokens of the last Draw, one a request, can be read after EndStep.
+  virtual bool draws() const { return false; }
+  virtual absl::Status Draw(const DrawParams&) { return absl::UnimplementedError("Draw"); }
+  virtual absl::Status DrawnTokens(absl::Span<int32_t>) {
+    return absl::UnimplementedError("DrawnTokens");
+  }
+  // `count` floats of device memory for the host to read, until the next call. After EndStep.
+  virtual absl::StatusOr<absl::Span<const float>> HostView(const float* data, int64_t count) {
+    return absl::Span<const float>(data, static_cast<size_t>(count));
+  }
+  // Ops between the two calls are recorded, not run. Replay runs them over the rows of the step in
+  // flight, which may be fewer than those of the step that they were recorded in.
+  virtual int32_t graph_slots() const { return 0; }
+  virtual absl::Status BeginRecording(int32_t /*slot*/) {
+    return absl::UnimplementedError("BeginRecording");
+  }
+  virtual absl::Status EndRecording() { return absl::UnimplementedError("EndRecording"); }
+  virtual absl::Status Replay(int32_t /*slot*/) { return absl::UnimplementedError("Replay"); }
 };
 
 }  // namespace llmrt::backend

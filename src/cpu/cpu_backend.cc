@@ -116,9 +116,15 @@ absl::Status CpuBackend::ReadKvBlock(const backend::KvCache& cache, int32_t bloc
   return static_cast<const ops::HostKvCache&>(cache).ReadBlock(block, out);
 }
 
-absl::Status CpuBackend::BeginStep(const backend::Batch& batch) { return ops::CheckBatch(batch); }
+absl::Status CpuBackend::BeginStep(const backend::Batch& batch,
+                                   absl::Span<const int32_t> logit_rows) {
+  return ops::CheckBatch(batch, logit_rows);
+}
 
-absl::Status CpuBackend::ChangeBatch(const backend::Batch& batch) { return ops::CheckBatch(batch); }
+absl::Status CpuBackend::ChangeBatch(const backend::Batch& batch,
+                                     absl::Span<const int32_t> logit_rows) {
+  return ops::CheckBatch(batch, logit_rows);
+}
 
 absl::Status CpuBackend::MoveRows(const backend::MoveRowsParams& params) {
   if (absl::Status status = ops::CheckMoveRows(params); !status.ok()) return status;
@@ -139,7 +145,7 @@ absl::Status CpuBackend::MoveRows(const backend::MoveRowsParams& params) {
   });
 }
 
-absl::Status CpuBackend::EndStep() { return absl::OkStatus(); }
+absl::StatusOr<bool> CpuBackend::EndStep(int64_t) { return true; }
 
 template <typename Fn>
 absl::Status CpuBackend::ForEach(int64_t count, int64_t values_each, Fn fn) {

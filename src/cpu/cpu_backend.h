@@ -51,8 +51,10 @@ class CpuBackend final : public backend::Backend {
   absl::Status ReadKvBlock(const backend::KvCache& cache, int32_t block,
                            absl::Span<uint8_t> out) override;
 
-  absl::Status BeginStep(const backend::Batch& batch) override;
-  absl::Status ChangeBatch(const backend::Batch& batch) override;
+  absl::Status BeginStep(const backend::Batch& batch,
+                         absl::Span<const int32_t> logit_rows) override;
+  absl::Status ChangeBatch(const backend::Batch& batch,
+                           absl::Span<const int32_t> logit_rows) override;
   absl::Status MoveRows(const backend::MoveRowsParams& params) override;
   absl::Status Embed(const backend::EmbedParams& params, backend::Range rows) override;
   absl::Status RmsNorm(const backend::RmsNormParams& params, backend::Range rows) override;
@@ -61,7 +63,7 @@ class CpuBackend final : public backend::Backend {
   absl::Status RopeStore(const backend::RopeStoreParams& params, backend::Range rows) override;
   absl::Status Attention(const backend::AttentionParams& params, backend::Range heads) override;
   absl::Status SwiGlu(const backend::SwiGluParams& params, backend::Range rows) override;
-  absl::Status EndStep() override;
+  absl::StatusOr<bool> EndStep(int64_t wait_us) override;
 
  private:
   CpuBackend(const KernelTable& kernels, std::string_view tier, memory::LargeMemory& memory)

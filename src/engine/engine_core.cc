@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "backend/device_lost.h"
 #include "memory/counted_heap.h"
 #include "numerics/fp_mode.h"
 
@@ -27,8 +28,6 @@ int64_t PumpedSliceUs(int64_t max_us) {
          : max_us == 0 ? 0
                        : std::clamp<int64_t>(max_us / 8, 25, 250);
 }
-
-constexpr char kUnhealthyPayload[] = "llmrt/unhealthy";
 
 // Blocks every signal on threads created in its scope: a host's handlers run on the host's threads.
 class ScopedSignalBlock {
@@ -66,15 +65,9 @@ absl::Status StatusOfException() {
 
 }  // namespace
 
-absl::Status UnhealthyError(std::string_view message) {
-  absl::Status status = absl::InternalError(message);
-  status.SetPayload(kUnhealthyPayload, absl::Cord());
-  return status;
-}
+absl::Status UnhealthyError(std::string_view message) { return backend::DeviceLostError(message); }
 
-bool IsUnhealthy(const absl::Status& status) {
-  return status.GetPayload(kUnhealthyPayload).has_value();
-}
+bool IsUnhealthy(const absl::Status& status) { return backend::IsDeviceLost(status); }
 
 EngineCore::EngineCore(std::shared_ptr<ModelSource> source, EngineOptions options,
                        EngineAccounts accounts)

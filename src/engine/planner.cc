@@ -138,8 +138,9 @@ absl::StatusOr<LoadPlan> MakeLoadPlan(const formats::ModelFile& file, const Mode
   numbers.block_size = options.block_size;
   numbers.context_length = *context;
   numbers.weights_bytes = *weights;
-  numbers.workspace_bytes = backend.ScratchBytes() + model::ForwardPass::WorkspaceBytes(
-                                                         plan.config, file, backend, plan.limits);
+  numbers.workspace_bytes =
+      backend.ScratchBytes() +
+      model::ForwardPass::WorkspaceBytes(plan.config, file, backend, plan.limits, plan.kv_shape);
   numbers.kv_bytes_per_token = plan.kv_shape.TokenBytes();
   const int64_t block_bytes = backend.KvBlockBytes(plan.kv_shape);
   const HeapShape shape = ShapeOfHeap(plan, heap, options, file, backend);

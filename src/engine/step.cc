@@ -43,6 +43,8 @@ Step::Step(Resources& resources) : resources_(resources) {
   positions_.reserve(rows);
   sequences_.reserve(rows);
   logit_rows_.reserve(static_cast<size_t>(limits.logit_rows));
+  draws_.reserve(running);
+  drawn_.reserve(running);
 }
 
 int64_t Step::HeapBytes(const model::StepLimits& limits) {
@@ -53,6 +55,7 @@ int64_t Step::HeapBytes(const model::StepLimits& limits) {
          HeapBytesOf(running * int64_t{sizeof(absl::Span<const int32_t>)}) +
          HeapBytesOf(running * int64_t{sizeof(backend::BlockCopy)}) +
          HeapBytesOf(running * int64_t{sizeof(backend::Range)}) +
+         HeapBytesOf(running * int64_t{sizeof(backend::DrawRequest)}) + HeapBytesOf(running * kId) +
          3 * HeapBytesOf(limits.rows * kId) + HeapBytesOf(limits.logit_rows * kId);
 }
 
@@ -65,6 +68,26 @@ void Step::ClearBatch() {
   logit_rows_.clear();
   copies_.clear();
   removals_.clear();
+  drawn_.clear();
+}
+
+void Step::SetDraws() {
+  draws_.clear();
+  for (Item& item : items_) {
+    item.request = -1;
+    const sampling::SamplingParams& params = item.owner->stream->options().sampling;
+    if (!item.draws || !resources_.backend->draws() ||
+        !sampling::DrawsPlainly(params, resources_.sampler->vocab_size())) {
+      continue;
+    }
+    item.request = static_cast<int64_t>(draws_.size());
+    draws_.push_back({.logit_row = static_cast<int32_t>(item.logit_row + item.logit_count - 1),
+                      .temperature = params.temperature,
+                      .seed = params.seed,
+                      .position = item.owner->num_tokens,
+                      .sample_index = params.sample_index});
+  }
+  resources_.pass->SetDraws(draws_);
 }
 
 void Step::SetBatch() {
@@ -117,6 +140,7 @@ absl::StatusOr<bool> Step::Plan(int64_t prefill_rows) {
   pass_us_ = draw_us_ = 0;
   absl::Status status = resources_.pass->Begin(batch_, logit_rows_);
   if (!status.ok()) return status;
+  SetDraws();
   return true;
 }
 
@@ -147,6 +171,8 @@ absl::StatusOr<bool> Step::Run(int64_t slice_us, absl::FunctionRef<bool()> stop)
         slice_us > 0 ? pass.AdvanceTimed(slice_us, stop) : pass.Advance(1, stop);
     pass_us_ += MicrosSince(start);
     if (!done.ok() || !*done) return done;
+    status = TakeDrawn();
+    if (!status.ok()) return status;
     phase_ = Phase::kDraw;
     if (stop()) return false;
   }
@@ -163,29 +189,49 @@ absl::StatusOr<bool> Step::Run(int64_t slice_us, absl::FunctionRef<bool()> stop)
 }
 
 bool Step::DrawOne(Item& item) {
-  const std::vector<int32_t>& tokens = item.owner->session->tokens;
-  StreamState& stream = *item.owner->stream;
   const int64_t scored = item.logit_count - (item.draws ? 1 : 0);
   if (item.logit_done < scored) {
-    // The scored rows are the last ones but for the one that draws, and tell about the tokens
-    // behind them.
-    const int64_t end = std::min(item.first + item.count + 1, stream.prompt().length);
-    const int64_t next = end - scored + item.logit_done;
-    stream.SetPromptLogprob(
-        next, sampling::LogProbOf(resources_.pass->Logits(item.logit_row + item.logit_done),
-                                  tokens[static_cast<size_t>(next)]));
-    ++item.logit_done;
+    ScoreOne(item, scored);
   } else if (item.draws) {
-    try {
-      item.status = resources_.sampler->Sample(
-          stream.options().sampling, resources_.pass->Logits(item.logit_row + scored), tokens,
-          static_cast<int64_t>(tokens.size()), &item.draw);
-    } catch (const std::bad_alloc&) {
-      item.status = OutOfMemory();
+    const bool drawn = item.request >= 0 && drawn_[static_cast<size_t>(item.request)] >= 0;
+    if (drawn) {
+      item.draw.token = drawn_[static_cast<size_t>(item.request)];
+    } else if (item.status.ok()) {
+      item.status = DrawOnHost(item);
     }
     return true;
   }
   return item.logit_done == item.logit_count;
+}
+
+void Step::ScoreOne(Item& item, int64_t scored) {
+  const std::vector<int32_t>& tokens = item.owner->session->tokens;
+  StreamState& stream = *item.owner->stream;
+  // The scored rows are the last ones but for the one that draws, and tell about the tokens behind
+  // them.
+  const int64_t end = std::min(item.first + item.count + 1, stream.prompt().length);
+  const int64_t next = end - scored + item.logit_done;
+  const absl::StatusOr<absl::Span<const float>> logits =
+      resources_.pass->Logits(item.logit_row + item.logit_done);
+  if (logits.ok()) {
+    stream.SetPromptLogprob(next, sampling::LogProbOf(*logits, tokens[static_cast<size_t>(next)]));
+  } else if (item.status.ok()) {
+    item.status = logits.status();
+  }
+  ++item.logit_done;
+}
+
+absl::Status Step::DrawOnHost(Item& item) {
+  const std::vector<int32_t>& tokens = item.owner->session->tokens;
+  const absl::StatusOr<absl::Span<const float>> logits =
+      resources_.pass->Logits(item.logit_row + item.logit_count - 1);
+  if (!logits.ok()) return logits.status();
+  try {
+    return resources_.sampler->Sample(item.owner->stream->options().sampling, *logits, tokens,
+                                      static_cast<int64_t>(tokens.size()), &item.draw);
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  }
 }
 
 StepCounts Step::Commit() {
@@ -267,9 +313,16 @@ absl::Status Step::RemoveRows() {
     CloseUp(rows);
     absl::Status status = resources_.pass->RemoveRows(rows.begin, rows.size(), batch_, logit_rows_);
     if (!status.ok()) return status;
+    SetDraws();
   }
   removals_.clear();
   return absl::OkStatus();
+}
+
+absl::Status Step::TakeDrawn() {
+  if (draws_.empty()) return absl::OkStatus();
+  drawn_.resize(draws_.size(), backend::kNoToken);
+  return resources_.pass->DrawnTokens(absl::MakeSpan(drawn_));
 }
 
 void Step::CloseUp(const backend::Range& rows) {

@@ -81,6 +81,7 @@ class Step {
     int64_t logit_count = 0;
     bool draws = false;      // its last row gives a token
     int64_t logit_done = 0;  // logits that were made use of
+    int64_t request = -1;    // its draw on the device, index among the step's
     sampling::Draw draw;
     absl::Status status;  // of the draw
   };
@@ -88,6 +89,9 @@ class Step {
   void AddItem(const scheduler::Assignment& assignment);
   void ClearBatch();
   void SetBatch();
+  // Asks the device for the draws that it can do.
+  void SetDraws();
+  absl::Status TakeDrawn();
   absl::StatusOr<bool> CopySharedBlocks(absl::FunctionRef<bool()> stop);
   // Takes the rows that have left out of the arrays and the pass.
   absl::Status RemoveRows();
@@ -95,6 +99,8 @@ class Step {
   bool InFinalOps() const;
   // Makes use of one more row of logits; true when the item has no more.
   bool DrawOne(Item& item);
+  void ScoreOne(Item& item, int64_t scored);
+  absl::Status DrawOnHost(Item& item);
   void CommitItem(Item& item, StepCounts& counts);
   void CommitToken(Item& item);
 
@@ -112,6 +118,8 @@ class Step {
   std::vector<int32_t> sequences_;
   std::vector<absl::Span<const int32_t>> tables_;
   std::vector<int32_t> logit_rows_;
+  std::vector<backend::DrawRequest> draws_;  // on the device
+  std::vector<int32_t> drawn_;               // their tokens
   std::vector<backend::BlockCopy> copies_;
   backend::Batch batch_;
   // Rows that left the step since the last slice, the last ones first. They are taken out by Run,

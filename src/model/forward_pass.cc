@@ -20,6 +20,9 @@ using backend::Range;
 // workspace is allocated by then and a plan would have to hold both.
 constexpr int64_t kRopePieceBytes = 16 << 10;
 
+// How long a device that works beside the host is waited for before the caller is asked again.
+constexpr int64_t kWaitUs = 50;
+
 FormatSet FormatsOf(const LlamaWeights& weights, const backend::Backend& backend) {
   FormatSet formats;
   const auto add = [&](const Matrix& matrix) {
@@ -47,11 +50,21 @@ FormatSet FormatsOf(const LlamaConfig& config, const formats::ModelFile& file,
   return formats;
 }
 
+backend::StepNeeds StepNeedsOf(const LlamaConfig& config, const StepLimits& limits) {
+  return {.rows = limits.rows,
+          .logit_rows = limits.logit_rows,
+          .context_length = limits.context_length,
+          .vocab_size = config.vocab_size,
+          .num_q_heads = config.num_q_heads};
+}
+
 }  // namespace
 
 int64_t ForwardPass::WorkspaceBytes(const LlamaConfig& config, const formats::ModelFile& file,
-                                    const backend::Backend& backend, const StepLimits& limits) {
-  return LayOutWorkspace(config, FormatsOf(config, file, backend), limits).total;
+                                    const backend::Backend& backend, const StepLimits& limits,
+                                    const backend::KvShape& kv_shape) {
+  return LayOutWorkspace(config, FormatsOf(config, file, backend), limits).total +
+         backend.StepBytes(StepNeedsOf(config, limits), kv_shape);
 }
 
 ForwardPass::ForwardPass(const LlamaConfig& config, const LlamaWeights& weights,
@@ -73,6 +86,7 @@ absl::StatusOr<std::unique_ptr<ForwardPass>> ForwardPass::Create(const LlamaConf
   const numerics::ScopedFpMode fp_mode;
   std::unique_ptr<ForwardPass> pass(new ForwardPass(config, weights, backend, cache, limits));
   absl::Status status = pass->Allocate();
+  if (status.ok()) status = pass->RecordGraphs();
   if (!status.ok()) return status;
   return pass;
 }
@@ -82,6 +96,8 @@ absl::Status ForwardPass::Allocate() {
   absl::StatusOr<std::unique_ptr<backend::Buffer>> buffer =
       backend_.CreateBuffer(layout.total, memory::Tag::kWorkspace);
   if (!buffer.ok()) return buffer.status();
+  absl::Status reserved = backend_.ReserveSteps(StepNeedsOf(config_, limits_), cache_);
+  if (!reserved.ok()) return reserved;
   buffer_ = *std::move(buffer);
   const auto at = [this](int64_t offset) {
     return reinterpret_cast<float*>(buffer_->data() + offset);
@@ -138,10 +154,11 @@ absl::Status ForwardPass::Begin(const backend::Batch& batch, absl::Span<const in
                                             limits_.rows, " and ", limits_.logit_rows));
   }
   absl::Status status = CheckRows(batch, logit_rows);
-  if (status.ok()) status = backend_.BeginStep(batch);
+  if (status.ok()) status = backend_.BeginStep(batch, logit_rows);
   if (!status.ok()) return status;
   TakeBatch(batch, logit_rows);
   cursor_ = {.layer = 0, .op = Op::kEmbed};
+  draws_ = {};
   in_step_ = true;
   return absl::OkStatus();
 }
@@ -154,17 +171,21 @@ void ForwardPass::TakeBatch(const backend::Batch& batch, absl::Span<const int32_
 
 absl::StatusOr<bool> ForwardPass::Advance(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
   const numerics::ScopedFpMode fp_mode;
+  absl::Status replayed = TryReplay();
+  if (!replayed.ok()) return replayed;
   while (cursor_.op != Op::kDone) {
     const Slice slice = NextSlice(slice_cost);
     absl::Status status = RunSlice(slice.range);
     if (!status.ok()) return status;
     if (cursor_.op != Op::kDone && stop()) return false;
   }
-  return EndStep();
+  return EndStep(stop);
 }
 
 absl::StatusOr<bool> ForwardPass::AdvanceTimed(int64_t slice_us, absl::FunctionRef<bool()> stop) {
   const numerics::ScopedFpMode fp_mode;
+  absl::Status replayed = TryReplay();
+  if (!replayed.ok()) return replayed;
   while (cursor_.op != Op::kDone) {
     const int kind = SliceKind();
     const Slice slice = NextSlice(sizer_.CostFor(kind, slice_us * 1000));
@@ -175,7 +196,7 @@ absl::StatusOr<bool> ForwardPass::AdvanceTimed(int64_t slice_us, absl::FunctionR
     if (!status.ok()) return status;
     if (cursor_.op != Op::kDone && stop()) return false;
   }
-  return EndStep();
+  return EndStep(stop);
 }
 
 absl::Status ForwardPass::RunSlice(Range range) {
@@ -188,16 +209,19 @@ absl::Status ForwardPass::RunSlice(Range range) {
   return status;
 }
 
-absl::StatusOr<bool> ForwardPass::EndStep() {
+absl::StatusOr<bool> ForwardPass::EndStep(absl::FunctionRef<bool()> stop) {
   // The last slice is not always what brings the cursor to its end: rows that leave may do so.
-  if (!std::exchange(in_step_, false)) return true;
-  absl::Status status = backend_.EndStep();
-  if (!status.ok()) return status;
+  while (in_step_) {
+    absl::StatusOr<bool> done = backend_.EndStep(kWaitUs);
+    in_step_ = done.ok() && !*done;
+    if (!done.ok()) return done.status();
+    if (in_step_ && stop()) return false;
+  }
   return true;
 }
 
-absl::Span<const float> ForwardPass::Logits(int64_t i) const {
-  return {logits_ + i * config_.vocab_size, static_cast<size_t>(config_.vocab_size)};
+absl::StatusOr<absl::Span<const float>> ForwardPass::Logits(int64_t i) {
+  return backend_.HostView(logits_ + i * config_.vocab_size, config_.vocab_size);
 }
 
 const Matrix* ForwardPass::MatrixOf(Op op) const {
@@ -263,6 +287,7 @@ absl::Status ForwardPass::RunOp(Range range) {
     case Op::kFinalNorm:
     case Op::kFinalPrepare:
     case Op::kLogits:
+    case Op::kDraw:
       return RunFinalOp(range);
     case Op::kDone:
       break;
@@ -321,6 +346,9 @@ absl::Status ForwardPass::RunFinalOp(Range range) {
       return RunFinalNorm(range);
     case Op::kFinalPrepare:
       return Prepare(normed_, {&weights_.head()}, range);
+    case Op::kDraw:
+      return backend_.Draw(
+          {.logits = logits_, .vocab_size = config_.vocab_size, .requests = draws_});
     default:
       return Multiply(logits_, /*accumulate=*/false, range);
   }

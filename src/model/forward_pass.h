@@ -45,6 +45,7 @@ enum class Op : uint8_t {
   kFinalNorm,
   kFinalPrepare,
   kLogits,
+  kDraw,  // on devices that draw, where something is to be drawn
   kDone,
 };
 
@@ -62,7 +63,8 @@ class ForwardPass {
  public:
   // What Create will allocate, for the plan.
   static int64_t WorkspaceBytes(const LlamaConfig& config, const formats::ModelFile& file,
-                                const backend::Backend& backend, const StepLimits& limits);
+                                const backend::Backend& backend, const StepLimits& limits,
+                                const backend::KvShape& kv_shape);
 
   // Everything referenced must outlive the pass. All memory of all steps is allocated here.
   static absl::StatusOr<std::unique_ptr<ForwardPass>> Create(const LlamaConfig& config,
@@ -75,6 +77,10 @@ class ForwardPass {
   // caller's and must stay valid until the step is done or abandoned. INTERNAL where rows,
   // positions or logit rows leave the limits: nothing was started.
   absl::Status Begin(const backend::Batch& batch, absl::Span<const int32_t> logit_rows);
+
+  // Tokens to be drawn on the device at the end of the step in flight, where the backend draws; the
+  // requests stay the caller's, to be given again when rows leave. None after Begin.
+  void SetDraws(absl::Span<const backend::DrawRequest> requests) { draws_ = requests; }
 
   // Runs slices of about `slice_cost` (multiply-adds, or bytes of weights doubled, whichever is
   // more) until `stop` says so, at least one. True when the step is done.
@@ -100,8 +106,11 @@ class ForwardPass {
     in_step_ = false;
   }
 
-  // After a step is done: logits of the i-th of its logit_rows, [vocab_size], valid until Begin.
-  absl::Span<const float> Logits(int64_t i) const;
+  // After a step is done: logits of the i-th of its logit_rows, [vocab_size], valid until the next
+  // call or Begin.
+  absl::StatusOr<absl::Span<const float>> Logits(int64_t i);
+  // The tokens that SetDraws asked for, kNoToken where the logits allow none.
+  absl::Status DrawnTokens(absl::Span<int32_t> tokens) { return backend_.DrawnTokens(tokens); }
 
   const Cursor& cursor() const { return cursor_; }
   // Layers done, of those there are: 0 to 1.
@@ -118,6 +127,12 @@ class ForwardPass {
   // The cursor when the rows [begin, end) are gone.
   void CloseUpCursor(int64_t begin, int64_t end);
   void TakeBatch(const backend::Batch& batch, absl::Span<const int32_t> logit_rows);
+
+  // Recorded steps: forward_pass_graphs.cc.
+  absl::Status RecordGraphs();
+  absl::Status RecordGraph(int32_t slot);
+  // Runs the step from a recording, if it has just begun and fits one.
+  absl::Status TryReplay();
 
   // Cutting: forward_pass_slices.cc.
   struct Slice {
@@ -141,8 +156,8 @@ class ForwardPass {
   int64_t PreparedCols(Op op) const;
   const backend::Matrix* MatrixOf(Op op) const;
   absl::Status RunSlice(backend::Range range);
-  // Ends the backend's step if it is under way; true unless that fails.
-  absl::StatusOr<bool> EndStep();
+  // Ends the backend's step if it is under way: waits for it until `stop` says so.
+  absl::StatusOr<bool> EndStep(absl::FunctionRef<bool()> stop);
   absl::Status RunOp(backend::Range range);
   absl::Status RunAttentionOp(backend::Range range);
   absl::Status RunFfnOp(backend::Range range);
@@ -177,7 +192,9 @@ class ForwardPass {
 
   const backend::Batch* batch_ = nullptr;
   absl::Span<const int32_t> logit_rows_;
-  int64_t num_rows_ = 0;  // of the batch
+  absl::Span<const backend::DrawRequest> draws_;
+  int64_t num_rows_ = 0;    // of the batch
+  int32_t num_graphs_ = 0;  // graph i runs steps of up to 2^i rows
   SliceSizer sizer_;
   Cursor cursor_;
   bool in_step_ = false;  // the backend's step was begun, and neither ended nor abandoned

@@ -57,6 +57,7 @@ uint32_t LiveAt(Op op) {
     case Op::kFinalNorm:
     case Op::kFinalPrepare:
     case Op::kLogits:
+    case Op::kDraw:
     case Op::kDone:
       break;
   }
@@ -74,7 +75,7 @@ absl::Status ForwardPass::RemoveRows(int64_t first, int64_t count, const backend
                                      absl::Span<const int32_t> logit_rows) {
   absl::Status status = CheckRemoval(first, count, batch);
   if (status.ok()) status = CheckRows(batch, logit_rows);
-  if (status.ok()) status = backend_.ChangeBatch(batch);
+  if (status.ok()) status = backend_.ChangeBatch(batch, logit_rows);
   if (status.ok()) status = CloseUp(first, count);
   if (!status.ok()) {
     Abandon();

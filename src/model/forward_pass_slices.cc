@@ -33,6 +33,7 @@ int64_t RoundUp(int64_t value, int64_t step) { return (value + step - 1) / step 
 }  // namespace
 
 int64_t ForwardPass::RowsOf(Op op) const {
+  if (op == Op::kDraw) return 1;  // all rows at once
   const bool final_rows = op == Op::kFinalNorm || op == Op::kFinalPrepare || op == Op::kLogits;
   return final_rows ? static_cast<int64_t>(logit_rows_.size()) : num_rows_;
 }
@@ -134,7 +135,9 @@ void ForwardPass::FinishSlice(backend::Range range) {
 
 void ForwardPass::NextOp() {
   cursor_.unit = cursor_.band_begin = cursor_.band_end = 0;
-  if (cursor_.op != Op::kDown) {
+  if (cursor_.op == Op::kLogits) {
+    cursor_.op = draws_.empty() ? Op::kDone : Op::kDraw;
+  } else if (cursor_.op != Op::kDown) {
     cursor_.op = static_cast<Op>(static_cast<int>(cursor_.op) + 1);
   } else if (cursor_.layer + 1 < config_.num_layers) {
     ++cursor_.layer;

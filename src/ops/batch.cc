@@ -19,7 +19,7 @@ absl::Status CheckRange(std::string_view op, Range range, int64_t limit) {
   return absl::OkStatus();
 }
 
-absl::Status CheckBatch(const Batch& batch) {
+absl::Status CheckBatch(const Batch& batch, absl::Span<const int32_t> logit_rows) {
   const size_t rows = batch.tokens.size();
   if (batch.positions.size() != rows || batch.sequences.size() != rows) {
     return OpError("batch", absl::StrCat(rows, " tokens, ", batch.positions.size(), " positions, ",
@@ -33,6 +33,11 @@ absl::Status CheckBatch(const Batch& batch) {
     if (sequence < 0 || static_cast<size_t>(sequence) >= batch.block_tables.size()) {
       return OpError("batch", absl::StrCat("row ", row, " has sequence ", sequence, " of ",
                                            batch.block_tables.size()));
+    }
+  }
+  for (const int32_t row : logit_rows) {
+    if (row < 0 || static_cast<size_t>(row) >= rows) {
+      return OpError("batch", absl::StrCat("logits of row ", row, " of ", rows));
     }
   }
   return absl::OkStatus();

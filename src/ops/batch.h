@@ -16,8 +16,9 @@ absl::Status OpError(std::string_view op, std::string_view what);
 // 0 <= begin <= end <= limit.
 absl::Status CheckRange(std::string_view op, backend::Range range, int64_t limit);
 
-// The spans have one length, positions are not negative, sequences index the block tables.
-absl::Status CheckBatch(const backend::Batch& batch);
+// The spans have one length, positions are not negative, sequences index the block tables, logit
+// rows are rows.
+absl::Status CheckBatch(const backend::Batch& batch, absl::Span<const int32_t> logit_rows);
 
 // Every position 0 to positions[row] of each row in `rows` has a block inside the cache.
 absl::Status CheckBlockTables(const backend::Batch& batch, const backend::KvCache& cache,

@@ -77,8 +77,14 @@ class ReferenceBackend final : public backend::Backend {
     return static_cast<const HostKvCache&>(cache).ReadBlock(block, out);
   }
 
-  absl::Status BeginStep(const backend::Batch& batch) override { return CheckBatch(batch); }
-  absl::Status ChangeBatch(const backend::Batch& batch) override { return CheckBatch(batch); }
+  absl::Status BeginStep(const backend::Batch& batch,
+                         absl::Span<const int32_t> logit_rows) override {
+    return CheckBatch(batch, logit_rows);
+  }
+  absl::Status ChangeBatch(const backend::Batch& batch,
+                           absl::Span<const int32_t> logit_rows) override {
+    return CheckBatch(batch, logit_rows);
+  }
   absl::Status MoveRows(const backend::MoveRowsParams& params) override {
     if (absl::Status status = CheckMoveRows(params); !status.ok()) return status;
     OracleMoveRows(params);
@@ -105,7 +111,7 @@ class ReferenceBackend final : public backend::Backend {
   absl::Status SwiGlu(const backend::SwiGluParams& params, Range rows) override {
     return RunOp(CheckSwiGlu, PlainSwiGlu, params, rows);
   }
-  absl::Status EndStep() override { return absl::OkStatus(); }
+  absl::StatusOr<bool> EndStep(int64_t) override { return true; }
 
  private:
   template <typename Params>

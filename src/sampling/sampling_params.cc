@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "sampling/filters.h"
 
 namespace llmrt::sampling {
 namespace {
@@ -104,6 +105,12 @@ bool ChangesLogits(const SamplingParams& params) {
                          (params.repetition_penalty != 1.0f || params.presence_penalty != 0.0f ||
                           params.frequency_penalty != 0.0f);
   return penalties || !params.logit_bias.empty() || !params.token_mask.empty();
+}
+
+bool DrawsPlainly(const SamplingParams& params, int32_t vocab_size) {
+  const bool filters = params.temperature > 0 && HasFilters(params, vocab_size);
+  return !filters && !ChangesLogits(params) && !params.logprobs && params.top_logprobs == 0 &&
+         Validate(params, vocab_size).ok();
 }
 
 }  // namespace llmrt::sampling

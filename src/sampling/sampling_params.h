@@ -52,4 +52,8 @@ absl::Status Validate(const SamplingParams& params, int32_t vocab_size);
 // Whether any penalty, bias or mask can change a logit.
 bool ChangesLogits(const SamplingParams& params);
 
+// Whether a draw is the largest logit, or the largest of logit / temperature plus noise, and
+// nothing else is asked for: what devices do themselves. False where the params are not valid.
+bool DrawsPlainly(const SamplingParams& params, int32_t vocab_size);
+
 }  // namespace llmrt::sampling

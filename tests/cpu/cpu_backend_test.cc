@@ -132,11 +132,11 @@ TEST(CpuBackendTest, OpsRefuseWhatTheChecksRefuse) {
   EXPECT_FALSE(backend.SwiGlu({}, {0, 1}).ok());
   EXPECT_FALSE(backend.MoveRows({}).ok());
   const std::vector<int32_t> one = {0};
-  EXPECT_FALSE(backend.BeginStep({.tokens = one}).ok());
-  EXPECT_TRUE(backend.BeginStep({}).ok());
-  EXPECT_FALSE(backend.ChangeBatch({.tokens = one}).ok());
-  EXPECT_TRUE(backend.ChangeBatch({}).ok());
-  EXPECT_TRUE(backend.EndStep().ok());
+  EXPECT_FALSE(backend.BeginStep({.tokens = one}, {}).ok());
+  EXPECT_TRUE(backend.BeginStep({}, {}).ok());
+  EXPECT_FALSE(backend.ChangeBatch({.tokens = one}, {}).ok());
+  EXPECT_TRUE(backend.ChangeBatch({}, {}).ok());
+  EXPECT_TRUE(backend.EndStep(-1).ok());
 }
 
 // Rows of every width around the pieces that threads take, moved less far and farther than they are

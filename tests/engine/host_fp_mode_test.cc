@@ -172,7 +172,7 @@ TEST_F(HostFpModeTest, ResourcesLoadedInAnyModeHaveTheSameRopeTable) {
         .tokens = tokens, .positions = positions, .sequences = sequences, .block_tables = tables};
     EXPECT_TRUE(resources.pass->Begin(batch, rows).ok());
     EXPECT_TRUE(resources.pass->Advance(1 << 20, [] { return false; }).value());
-    const absl::Span<const float> row = resources.pass->Logits(0);
+    const absl::Span<const float> row = resources.pass->Logits(0).value();
     return std::vector<float>(row.begin(), row.end());
   };
   const auto plain = load();

@@ -72,12 +72,16 @@ class CountingBackend final : public backend::Backend {
     return inner_->ReadKvBlock(cache, block, out);
   }
 
-  absl::Status BeginStep(const backend::Batch& batch) override {
+  absl::Status BeginStep(const backend::Batch& batch,
+                         absl::Span<const int32_t> logit_rows) override {
     ++counts_.begun;
     counts_.inside = true;
-    return inner_->BeginStep(batch);
+    return inner_->BeginStep(batch, logit_rows);
   }
-  absl::Status ChangeBatch(const backend::Batch& batch) override { return Op().ChangeBatch(batch); }
+  absl::Status ChangeBatch(const backend::Batch& batch,
+                           absl::Span<const int32_t> logit_rows) override {
+    return Op().ChangeBatch(batch, logit_rows);
+  }
   absl::Status MoveRows(const backend::MoveRowsParams& params) override {
     return Op().MoveRows(params);
   }
@@ -102,11 +106,12 @@ class CountingBackend final : public backend::Backend {
   absl::Status SwiGlu(const backend::SwiGluParams& params, backend::Range rows) override {
     return Op().SwiGlu(params, rows);
   }
-  absl::Status EndStep() override {
+  absl::StatusOr<bool> EndStep(int64_t wait_us) override {
     ++counts_.ended;
     counts_.inside = false;
-    absl::Status status = inner_->EndStep();
-    return status.ok() ? counts_.end_status : status;
+    absl::StatusOr<bool> done = inner_->EndStep(wait_us);
+    if (done.ok() && !counts_.end_status.ok()) return counts_.end_status;
+    return done;
   }
 
  private:

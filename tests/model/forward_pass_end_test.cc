@@ -89,7 +89,7 @@ class StepEndTest : public ::testing::Test {
   std::vector<std::vector<float>> Logits(int64_t count) {
     std::vector<std::vector<float>> logits;
     for (int64_t i = 0; i < count; ++i) {
-      logits.emplace_back(pass().Logits(i).begin(), pass().Logits(i).end());
+      logits.emplace_back(pass().Logits(i)->begin(), pass().Logits(i)->end());
     }
     return logits;
   }

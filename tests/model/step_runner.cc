@@ -109,7 +109,7 @@ std::vector<std::vector<float>> StepRunner::Step(const std::vector<Piece>& piece
 std::vector<std::vector<float>> StepRunner::LogitsOf(const Rows& rows) const {
   std::vector<std::vector<float>> logits;
   for (size_t i = 0; i < rows.logit_rows.size(); ++i) {
-    const absl::Span<const float> row = pass_->Logits(static_cast<int64_t>(i));
+    const absl::Span<const float> row = pass_->Logits(static_cast<int64_t>(i)).value();
     logits.emplace_back(row.begin(), row.end());
   }
   return logits;

@@ -25,17 +25,17 @@ TEST(BatchTest, SpansMustAgreeAndIndicesMustExist) {
   const std::vector<int32_t> table = {0};
   batch.tables.emplace_back(table);
   batch.Add(0, 3);
-  EXPECT_TRUE(CheckBatch(batch.View()).ok());
+  EXPECT_TRUE(CheckBatch(batch.View(), {}).ok());
   EXPECT_EQ(NumKeys(batch.View(), 0), 4);
   batch.positions[0] = -1;
-  EXPECT_FALSE(CheckBatch(batch.View()).ok());
+  EXPECT_FALSE(CheckBatch(batch.View(), {}).ok());
   batch.positions[0] = 0;
   batch.sequences[0] = 1;
-  EXPECT_FALSE(CheckBatch(batch.View()).ok());
+  EXPECT_FALSE(CheckBatch(batch.View(), {}).ok());
   batch.sequences[0] = -1;
-  EXPECT_FALSE(CheckBatch(batch.View()).ok());
+  EXPECT_FALSE(CheckBatch(batch.View(), {}).ok());
   batch.sequences.clear();
-  EXPECT_FALSE(CheckBatch(batch.View()).ok());
+  EXPECT_FALSE(CheckBatch(batch.View(), {}).ok());
 }
 
 TEST(BatchTest, BlockTablesMustCoverThePositionsInsideTheCache) {

@@ -78,7 +78,7 @@ TEST_F(ReferenceBackendTest, AStepOfOneTokenAttendsToItself) {
   batch.Add(0, 0);
   const backend::Batch view = batch.View();
   std::vector<float> rope = {1, 0, 1, 0}, q = {1, 2, 3, 4}, k = q, v = {5, 6, 7, 8}, out(4);
-  ASSERT_TRUE(backend_->BeginStep(view).ok());
+  ASSERT_TRUE(backend_->BeginStep(view, {}).ok());
   ASSERT_TRUE(backend_
                   ->RopeStore({.batch = &view,
                                .rope_table = rope.data(),
@@ -99,7 +99,7 @@ TEST_F(ReferenceBackendTest, AStepOfOneTokenAttendsToItself) {
                                .out = out.data()},
                               {0, 1})
                   .ok());
-  ASSERT_TRUE(backend_->EndStep().ok());
+  ASSERT_TRUE(backend_->EndStep(-1).ok());
   EXPECT_EQ(out, v);
 }
 
@@ -135,8 +135,8 @@ TEST_F(ReferenceBackendTest, TheBudgetHolds) {
 
 TEST_F(ReferenceBackendTest, RowsLeaveAStep) {
   const std::vector<int32_t> one = {0};
-  EXPECT_FALSE(backend_->ChangeBatch({.tokens = one}).ok());
-  EXPECT_TRUE(backend_->ChangeBatch({}).ok());
+  EXPECT_FALSE(backend_->ChangeBatch({.tokens = one}, {}).ok());
+  EXPECT_TRUE(backend_->ChangeBatch({}, {}).ok());
   std::vector<uint8_t> rows = {1, 2, 3, 4};
   EXPECT_FALSE(backend_->MoveRows({}).ok());
   ASSERT_TRUE(
