@@ -57,7 +57,9 @@ struct PluginStepNeeds {
   int64_t context_length;
   int64_t vocab_size;
   int32_t num_q_heads;
+  int32_t num_kv_heads;
   int32_t head_dim;
+  int32_t reserved;
 };
 
 struct PluginDrawRequest {

@@ -1,0 +1,71 @@
+// One engine's hold of a device: its context, its stream, its kernels, and the memory of its steps.
+// What the core allocates on it is the core's to release.
+#pragma once
+
+#include <cstdint>
+
+#include "backend/plugin_table.h"
+#include "cuda/driver/driver_table.h"
+#include "cuda/launch/kernels.h"
+#include "cuda/plugin/error.h"
+#include "cuda/plugin/step_layout.h"
+
+namespace llmrt::backend {
+
+struct PluginDevice {
+  cuda::DriverTable driver;
+  PluginDeviceInfo info;
+  cuda::CuContext context;
+  cuda::CuStream stream;
+  bool owns_context;
+  bool owns_stream;
+  cuda::Kernels kernels;
+  int32_t multiprocessors;
+
+  // Memory of all steps (step_layout.h); addresses are 0 while none is reserved.
+  PluginStepNeeds needs;
+  cuda::StepLayout layout;
+  uint64_t step_memory;
+  uint8_t* staging;         // pinned
+  cuda::CuEvent uploaded;   // the last upload of a step's rows has been read
+  cuda::CuEvent requested;  // and that of its draws
+  // Of the step in flight.
+  PluginStepCounts counts;
+  int32_t num_tiles;      // 0: rows stand alone
+  int32_t last_position;  // the largest
+
+  cuda::CuGraphExec graphs[kPluginGraphSlots];
+  int32_t recording;  // slot; -1: none
+};
+
+}  // namespace llmrt::backend
+
+namespace llmrt::cuda {
+
+// Makes the device's context current, and the one before it again at the end.
+class ContextScope {
+ public:
+  ContextScope(const backend::PluginDevice& device, backend::PluginError* error)
+      : driver_(device.driver),
+        status_(Check(driver_, driver_.context_push(device.context), "cuCtxPushCurrent", error)) {}
+  ~ContextScope() {
+    CuContext popped;
+    if (status_ == 0) driver_.context_pop(&popped);
+  }
+  ContextScope(const ContextScope&) = delete;
+  ContextScope& operator=(const ContextScope&) = delete;
+
+  int32_t status() const { return status_; }
+
+ private:
+  const DriverTable& driver_;
+  const int32_t status_;
+};
+
+// The entries of the table; backend/plugin_table.h says what they do.
+int32_t CountDevices(int32_t* count, backend::PluginError* error);
+int32_t Open(const backend::PluginOpenOptions* options, backend::PluginDevice** device,
+             backend::PluginDeviceInfo* info, backend::PluginError* error);
+void Close(backend::PluginDevice* device);
+
+}  // namespace llmrt::cuda
