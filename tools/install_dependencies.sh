@@ -7,7 +7,7 @@
 set -euo pipefail
 
 build_packages=(g++ cmake ninja-build dpkg-dev ca-certificates libutf8proc-dev nlohmann-json3-dev)
-test_packages=(googletest python3 binutils)
+test_packages=(googletest python3 binutils libboost-context-dev)
 # Without these the build is slower or leaves something out, and says so.
 optional_build_packages=(ccache)
 optional_test_packages=(libbenchmark-dev clang-format)
