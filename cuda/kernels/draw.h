@@ -26,22 +26,22 @@ enum class DrawState : int32_t {
 };
 
 struct DrawResult {
-  int32_t token;
+  int32_t token;  // -1 unless drawn
   DrawState state;
-  float largest;  // logit
-  int32_t reserved;
+  float largest;  // logit, NaN excluded
+  int32_t reserved;  // 0
 };
 
 // Tokens that one block looks at; each leaves its best in a DrawPart.
 inline constexpr int32_t kDrawPartTokens = 4096;
 
 struct DrawPart {
-  float largest;  // logit of the part, and its lowest token
+  float largest;  // logit of the part, and its lowest token (-1: no logit is above -infinity)
   int32_t largest_token;
-  float score;  // best score of the part, and its token (-1: none)
+  float score;  // best score of the part, and its token (-1: none; always with temperature 0)
   int32_t score_token;
-  int32_t not_a_number;
-  int32_t reserved;
+  int32_t not_a_number;  // 1 if a logit is NaN or +infinity
+  int32_t reserved;      // not written
 };
 
 struct DrawArgs {
@@ -53,16 +53,17 @@ struct DrawArgs {
   DrawResult* results;          // [grid_y]
 };
 
-constexpr uint32_t DrawParts(int32_t vocab_size) {
+LLMRT_HOST_DEVICE constexpr uint32_t DrawParts(int32_t vocab_size) {
   return (static_cast<uint32_t>(vocab_size) + kDrawPartTokens - 1) / kDrawPartTokens;
 }
 constexpr uint32_t kDrawThreads = 256;
+// Each warp leaves its best in shared memory.
 // DrawPartsKernel: block (x, y) is part x of request y. DrawMergeKernel: block y is request y.
 constexpr LaunchShape DrawPartsShape(int32_t vocab_size, uint32_t requests) {
   return {.grid_x = DrawParts(vocab_size),
           .grid_y = requests,
           .threads = kDrawThreads,
-          .shared_bytes = kDrawThreads * sizeof(DrawPart)};
+          .shared_bytes = kDrawThreads / 32 * sizeof(DrawPart)};
 }
 constexpr LaunchShape DrawMergeShape(uint32_t requests) {
   return {.grid_y = requests, .threads = 32};

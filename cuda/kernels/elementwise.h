@@ -1,6 +1,7 @@
 // Arguments and shapes of the kernels that work on one row at a time. Their results equal those of
 // the CPU backend bit for bit (ops/*.h has the formulas); only Prepare's 16-bit formats are the
-// GPU's own.
+// GPU's own. Every pointer to floats or to the table is aligned to 16 bytes, so that rows whose
+// length is a multiple of 4 are moved in vectors.
 #pragma once
 
 #include "cuda/kernels/step_view.h"
@@ -13,7 +14,7 @@ enum class Element : int32_t { kF32 = 0, kF16 = 1, kBF16 = 2 };
 struct EmbedArgs {
   StepView step;
   const uint8_t* table;  // [vocab_size][row_stride bytes]
-  int64_t row_stride;
+  int64_t row_stride;    // a multiple of 16
   Element element;
   int32_t first;
   int64_t cols;
@@ -29,18 +30,22 @@ constexpr LaunchShape EmbedShape(uint32_t rows) {
 struct RmsNormArgs {
   const float* in;      // [*, dim]
   const float* weight;  // [dim]
-  const int32_t* rows;  // device; may be null
+  const int32_t* rows;  // device, valid up to first + count; may be null
   int32_t first;
   int32_t count;
   int64_t dim;
   float epsilon;
   float* out;  // [*, dim]
 };
-// A block is one row.
+inline constexpr int64_t kRmsNormChunk = 512;
 constexpr uint32_t kRmsNormThreads = 256;
+// A block is one row. Shared memory holds the sum of each chunk: 48 KB are enough for 6 million
+// values.
 constexpr LaunchShape RmsNormShape(const RmsNormArgs& args) {
-  return {
-      .grid_x = static_cast<uint32_t>(args.count), .threads = kRmsNormThreads, .shared_bytes = 128};
+  const int64_t chunks = (args.dim + kRmsNormChunk - 1) / kRmsNormChunk;
+  return {.grid_x = static_cast<uint32_t>(args.count),
+          .threads = kRmsNormThreads,
+          .shared_bytes = static_cast<uint32_t>(chunks * sizeof(float))};
 }
 
 // Rows [first, first + count) to the type that products read, padded with zeros to the row's end.
@@ -58,7 +63,7 @@ constexpr LaunchShape PrepareShape(const PrepareArgs& args) {
   return {.grid_x = static_cast<uint32_t>(args.count), .threads = kPrepareThreads};
 }
 
-// ops/rope_store.h, for rows [first, first + grid_x) that count.
+// ops/rope_store.h, for rows [first, first + grid_x) that count. head_dim is even.
 struct RopeStoreArgs {
   StepView step;
   KvLayout kv;

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "numerics/host_device.h"
+
 namespace llmrt::cuda {
 
 struct StepView {
@@ -27,8 +29,8 @@ struct KvLayout {
   int64_t tile_bytes;
 };
 
-// Byte offset of a tile inside its block; kv is 0 for keys, 1 for values.
-constexpr int64_t TileOffset(const KvLayout& kv, int32_t which, int32_t head) {
+// Byte offset of a tile inside its block; `which` is 0 for keys, 1 for values.
+LLMRT_HOST_DEVICE constexpr int64_t TileOffset(const KvLayout& kv, int32_t which, int32_t head) {
   return ((int64_t{kv.layer} * 2 + which) * kv.num_kv_heads + head) * kv.tile_bytes;
 }
 

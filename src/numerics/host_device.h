@@ -1,8 +1,9 @@
-// What lets one header serve g++, clang++ and nvcc: the function attributes, and the two operations
-// whose names differ (fused multiply-add and the reinterpretation of bits). Everything in this
-// folder that runs in a kernel is built from these and the IEEE operators, so that host and device
-// agree bit for bit. Compile with -ffp-contract=off (nvcc: -fmad=false -prec-div=true -ftz=false):
-// a compiler that fuses or splits operations on its own changes bits.
+// What lets one header serve g++, clang++ and nvcc: the function attributes, and the operations
+// whose names differ (fused multiply-add, the square root and the reinterpretation of bits).
+// Everything in this folder that runs in a kernel is built from these and the IEEE operators, so
+// that host and device agree bit for bit. Compile with -ffp-contract=off (nvcc: -fmad=false
+// -prec-div=true -prec-sqrt=true): a compiler that fuses or splits operations on its own changes
+// bits. Processors compute with denormals flushed to zero (fp_mode.h), so for nvcc -ftz=true.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,15 @@ LLMRT_HOST_DEVICE inline double Fma(double a, double b, double c) {
   return __fma_rn(a, b, c);
 #else
   return __builtin_fma(a, b, c);
+#endif
+}
+
+// Rounded to nearest.
+LLMRT_HOST_DEVICE inline float Sqrt(float value) {
+#if defined(__CUDA_ARCH__)
+  return __fsqrt_rn(value);
+#else
+  return __builtin_sqrtf(value);
 #endif
 }
 
