@@ -102,14 +102,16 @@ LLMRT_KERNEL(DrawPartsKernel, DrawArgs, kDrawThreads) {
 
   DrawPart* of_warps = reinterpret_cast<DrawPart*>(SharedMemory());
   const Seen of_warp = OfWarp(LookAt(logits, request, first, end));
-  if (LaneIndex() == 0) StorePart(of_warps + WarpIndex(), of_warp);
+  const uint32_t lane = LaneIndex();
+  const uint32_t warp = WarpIndex();
+  if (lane == 0) StorePart(of_warps + warp, of_warp);
   SyncBlock();
-  if (WarpIndex() != 0) return;
+  if (warp != 0) return;
   Seen seen;
-  if (LaneIndex() < kDrawWarps) OfferPart(of_warps + LaneIndex(), seen);
+  if (lane < kDrawWarps) OfferPart(of_warps + lane, seen);
   seen = OfWarp(seen);
   const int64_t part = int64_t{block.y} * DrawParts(args.vocab_size) + block.x;
-  if (LaneIndex() == 0) StorePart(args.parts + part, seen);
+  if (lane == 0) StorePart(args.parts + part, seen);
 }
 
 LLMRT_KERNEL(DrawMergeKernel, DrawArgs, kWarpLanes) {

@@ -13,14 +13,14 @@ namespace {
 
 constexpr uint32_t kHalfWarp = numerics::kLanes;
 
-// The sum of the squares of in[0, count), count <= 512, in every lane of this half-warp. Both
-// halves of a warp come here together; the one that has no chunk has a count <= 0. DotLanes does
-// fma(0, 0, lane) for values beyond the end; all groups of the 512 do so here, which is the same:
-// these lanes hold squares, so never the -0 that it would change.
-LLMRT_DEVICE float SumSquares(const float* in, int64_t count) {
+// The sum of the squares of in[0, count), or of the first 512, in every lane of this half-warp.
+// Both halves of a warp come here together; the one that has no chunk has a count <= 0. DotLanes
+// does fma(0, 0, lane) for values beyond the end; all groups of the 512 do so here, which is the
+// same: these lanes hold squares, so never the -0 that it would change.
+LLMRT_DEVICE float SumSquares(const float* in, int64_t count, uint32_t lane) {
   float sum = 0.0f;
   for (uint32_t group = 0; group < kRmsNormChunk / kHalfWarp; ++group) {
-    const int64_t k = group * kHalfWarp + LaneIndex() % kHalfWarp;
+    const int64_t k = group * kHalfWarp + lane % kHalfWarp;
     const float x = k < count ? Load(in + k) : 0.0f;
     sum = numerics::Fma(x, x, sum);
   }
@@ -58,13 +58,14 @@ LLMRT_KERNEL(RmsNormKernel, RmsNormArgs, kRmsNormThreads) {
 
   float* chunk_sums = reinterpret_cast<float*>(SharedMemory());
   const int64_t chunks = (args.dim + kRmsNormChunk - 1) / kRmsNormChunk;
+  const uint32_t lane = LaneIndex();
   // Counted by warps, not half-warps, so that both halves of a warp stay in the loop together.
-  for (int64_t pair = WarpIndex(); pair * 2 < chunks; pair += BlockThreads() / kWarpLanes) {
-    const int64_t chunk = pair * 2 + LaneIndex() / kHalfWarp;
+  for (int64_t pair = WarpIndex(); pair * 2 < chunks; pair += kRmsNormThreads / kWarpLanes) {
+    const int64_t chunk = pair * 2 + lane / kHalfWarp;
     const int64_t first = chunk * kRmsNormChunk;
     const int64_t left = args.dim - first;
-    const float sum = SumSquares(in + first, left);
-    if (LaneIndex() % kHalfWarp == 0 && left > 0) Store(chunk_sums + chunk, sum);
+    const float sum = SumSquares(in + first, left, lane);
+    if (lane % kHalfWarp == 0 && left > 0) Store(chunk_sums + chunk, sum);
   }
   SyncBlock();
 

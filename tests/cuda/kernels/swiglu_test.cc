@@ -1,0 +1,59 @@
+// The gated activation against ops::OracleSwiGlu, by equality of bits.
+#include "ops/swiglu.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "cuda/kernels/elementwise.h"
+#include "tests/cuda/kernels/kernel_case.h"
+#include "tests/ops/random_data.h"
+
+namespace llmrt::cuda {
+namespace {
+
+// `tail` values behind the count must stay.
+void Check(const std::vector<float>& gate, const std::vector<float>& up, int64_t tail,
+           const std::string& name) {
+  const int64_t count = static_cast<int64_t>(gate.size()) - tail;
+  std::vector<float> expected = Poisoned<float>(gate.size());
+  ops::OracleSwiGlu({.gate = gate.data(), .up = up.data(), .dim = count, .out = expected.data()},
+                    {0, 1});
+  ForSeeds([&](TestDevice& device) {
+    DeviceArray<float> device_gate(device, gate), device_up(device, up);
+    DeviceArray<float> out(device, Poisoned<float>(gate.size()));
+    const SwiGluArgs args = {
+        .gate = device_gate.data(), .up = device_up.data(), .count = count, .out = out.data()};
+    Launch(device, KernelId::kSwiGluKernel, SwiGluShape(args), args);
+    EXPECT_EQ(FirstDifference(out.Read(), expected), -1) << name;
+    Record(device, name, out.Read());
+  });
+}
+
+TEST(SwiGluKernelTest, EqualsTheOracle) {
+  ops::Random random(1);
+  for (const int64_t dim : kAwkwardDims) {
+    for (const int64_t rows : {1, 3}) {
+      const int64_t count = rows * dim + 5;
+      Check(ops::RandomFloats(random, count, ops::Spread::kWide),
+            ops::RandomFloats(random, count, ops::Spread::kWide), 5,
+            CaseName("swiglu", {dim, rows}));
+    }
+  }
+}
+
+TEST(SwiGluKernelTest, NothingIsWrittenForNoValues) { Check({1, 2}, {3, 4}, 2, "swiglu_none"); }
+
+// Around the thresholds of Exp, where Silu underflows and where it is x itself.
+TEST(SwiGluKernelTest, GatesOfEverySizeEqualTheOracle) {
+  std::vector<float> gate = {0.0f,      -0.0f,      INFINITY, -INFINITY, NAN,
+                             88.72283f, -88.72283f, 88.8f,    -88.8f,    87.3365f,
+                             -87.3365f, 1e38f,      -1e38f,   1e-38f,    -1e-39f};
+  for (int i = -2000; i <= 2000; ++i) gate.push_back(static_cast<float>(i) * 0.05f);
+  std::vector<float> up(gate.size(), 1.0f);
+  for (size_t i = 0; i < up.size(); i += 3) up[i] = -1.7f;
+  Check(gate, up, 0, "swiglu_gates");
+}
+
+}  // namespace
+}  // namespace llmrt::cuda
