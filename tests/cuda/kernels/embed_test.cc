@@ -98,9 +98,10 @@ TEST_P(EmbedKernelTest, RowsThatDoNotCountAreLeftAlone) {
   Check(static_cast<const HostMatrix&>(*table), {2, 1, 0, 1}, {2, 2, 1}, "embed_behind");
 }
 
+class EmbedPatternsTest : public EmbedKernelTest {};
+
 // All patterns of 16 bits (infinities, denormals, NaN), in rows of 4096 and of 4095 values.
-TEST_P(EmbedKernelTest, EveryPatternConverts) {
-  if (GetParam() == WeightType::kF32) GTEST_SKIP() << "16-bit types only";
+TEST_P(EmbedPatternsTest, EveryPatternConverts) {
   for (const int64_t cols : {4096, 4095}) {
     const int64_t rows = 65536 / cols;
     std::vector<uint8_t> bytes;
@@ -118,9 +119,10 @@ TEST_P(EmbedKernelTest, EveryPatternConverts) {
 
 INSTANTIATE_TEST_SUITE_P(Types, EmbedKernelTest,
                          testing::Values(WeightType::kF32, WeightType::kF16, WeightType::kBF16),
-                         [](const auto& info) {
-                           return std::string(backend::WeightTypeName(info.param));
-                         });
+                         [](const auto& info) { return ElementName(ElementOf(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Types, EmbedPatternsTest,
+                         testing::Values(WeightType::kF16, WeightType::kBF16),
+                         [](const auto& info) { return ElementName(ElementOf(info.param)); });
 
 }  // namespace
 }  // namespace llmrt::cuda

@@ -158,10 +158,7 @@ TEST(PrepareFloat32Test, EqualsTheOracle) {
 
 INSTANTIATE_TEST_SUITE_P(Elements, PrepareKernelTest,
                          testing::Values(Element::kF32, Element::kF16, Element::kBF16),
-                         [](const auto& info) {
-                           constexpr const char* kNames[] = {"F32", "F16", "BF16"};
-                           return std::string(kNames[static_cast<int>(info.param)]);
-                         });
+                         [](const auto& info) { return ElementName(info.param); });
 
 }  // namespace
 }  // namespace llmrt::cuda

@@ -17,7 +17,7 @@ constexpr int64_t kGridThreads = kBlocks * kReadBandwidthThreads;
 constexpr int64_t kWords = kGridThreads * 11 + 37;
 
 // What the kernel leaves where nothing but `ones` (numbers of 32-bit values) are 1.
-uint32_t Run(TestDevice& device, int64_t words, const std::vector<int64_t>& ones) {
+uint32_t SumOf(TestDevice& device, int64_t words, const std::vector<int64_t>& ones) {
   std::vector<uint32_t> values(words * 4);
   for (const int64_t one : ones) ++values[one];
   DeviceArray<uint32_t> data(device, values), out(device, {kPoison});
@@ -33,32 +33,32 @@ TEST(ReadBandwidthKernelTest, EveryWordIsRead) {
     // A value of each quarter of a word, in each of a thread's reads.
     for (int64_t read = 0; read * kGridThreads < kWords; ++read) {
       const int64_t word = std::min(kWords - 1, read * kGridThreads + read * 91 % kGridThreads);
-      EXPECT_EQ(Run(device, kWords, {word * 4 + read % 4}), 1u) << read;
+      EXPECT_EQ(SumOf(device, kWords, {word * 4 + read % 4}), 1u) << read;
     }
     // The first and last word of a block, of the grid, and of everything.
     for (const int64_t word :
          {int64_t{0}, int64_t{kReadBandwidthThreads - 1}, int64_t{kReadBandwidthThreads},
           kGridThreads - 1, kGridThreads, kGridThreads + 1, kWords - 1}) {
-      EXPECT_EQ(Run(device, kWords, {word * 4 + 3}), 1u) << word;
+      EXPECT_EQ(SumOf(device, kWords, {word * 4 + 3}), 1u) << word;
     }
-    EXPECT_EQ(Run(device, 1, {2}), 1u);
+    EXPECT_EQ(SumOf(device, 1, {2}), 1u);
   });
 }
 
 TEST(ReadBandwidthKernelTest, NothingIsStoredForOtherSums) {
   ForSeeds([](TestDevice& device) {
-    EXPECT_EQ(Run(device, kWords, {}), kPoison);
+    EXPECT_EQ(SumOf(device, kWords, {}), kPoison);
     // Two ones of one thread, in different reads and in one.
-    EXPECT_EQ(Run(device, kWords, {20, 20 + 9 * kGridThreads * 4}), kPoison);
-    EXPECT_EQ(Run(device, kWords, {20, 23}), kPoison);
-    EXPECT_EQ(Run(device, 0, {}), kPoison);
+    EXPECT_EQ(SumOf(device, kWords, {20, 20 + 9 * kGridThreads * 4}), kPoison);
+    EXPECT_EQ(SumOf(device, kWords, {20, 23}), kPoison);
+    EXPECT_EQ(SumOf(device, 0, {}), kPoison);
   });
 }
 
 TEST(ReadBandwidthKernelTest, ThreadsSumApart) {
   ForSeeds([](TestDevice& device) {
-    EXPECT_EQ(Run(device, kWords, {20, 24}), 1u);
-    EXPECT_EQ(Run(device, kWords, {20, 20 + kReadBandwidthThreads * 4}), 1u);
+    EXPECT_EQ(SumOf(device, kWords, {20, 24}), 1u);
+    EXPECT_EQ(SumOf(device, kWords, {20, 20 + kReadBandwidthThreads * 4}), 1u);
   });
 }
 

@@ -43,13 +43,13 @@ const std::vector<int32_t> kLengths = {37, 5, 70};
 // The batch and everything that it points to, on the host.
 struct Step {
   Step(ops::Random& random, KvType type, const Shape& shape, ops::Spread spread)
-      : paged(MakePagedCache(random, memory,
-                             {.num_layers = 2,
-                              .num_kv_heads = shape.num_kv_heads,
-                              .head_dim = shape.head_dim,
-                              .block_size = shape.block_size,
-                              .type = type},
-                             kLengths)),
+      : paged(ops::MakePagedCache(random, memory,
+                                  {.num_layers = 2,
+                                   .num_kv_heads = shape.num_kv_heads,
+                                   .head_dim = shape.head_dim,
+                                   .block_size = shape.block_size,
+                                   .type = type},
+                                  kLengths)),
         rope_dims(shape.rope_dims),
         num_q_heads(shape.num_q_heads) {
     // No two rows are the same token.
