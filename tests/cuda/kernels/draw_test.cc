@@ -66,26 +66,26 @@ class DrawRun {
  public:
   static constexpr uint32_t kMore = 2;
 
-  DrawRun(TestDevice& device, const Logits& logits, std::vector<DrawRequest> requests)
+  DrawRun(const Logits& logits, std::vector<DrawRequest> requests)
       : num_requests_(requests.size()),
-        logits_(device, logits.values),
-        requests_(device, WithMore(requests)),
-        count_(device, {static_cast<int32_t>(requests.size())}),
-        parts_(device, Poisoned<DrawPart>(DrawParts(logits.vocab_size) * Launched())),
-        results_(device, Poisoned<DrawResult>(Launched())) {
-    const DrawArgs args = {.logits = logits_.data(),
+        logits_(logits.values),
+        requests_(WithMore(requests)),
+        count_(std::vector<int32_t>{static_cast<int32_t>(requests.size())}),
+        parts_(Poisoned<DrawPart>(DrawParts(logits.vocab_size) * Launched())),
+        results_(Poisoned<DrawResult>(Launched())) {
+    const DrawArgs args = {.logits = logits_.get(),
                            .vocab_size = logits.vocab_size,
-                           .requests = requests_.data(),
-                           .num_requests = count_.data(),
-                           .parts = parts_.data(),
-                           .results = results_.data()};
-    Launch(device, KernelId::kDrawPartsKernel, DrawPartsShape(logits.vocab_size, Launched()), args);
-    Launch(device, KernelId::kDrawMergeKernel, DrawMergeShape(Launched()), args);
+                           .requests = requests_.get(),
+                           .num_requests = count_.get(),
+                           .parts = parts_.get(),
+                           .results = results_.get()};
+    Launch(KernelId::kDrawPartsKernel, DrawPartsShape(logits.vocab_size, Launched()), args);
+    Launch(KernelId::kDrawMergeKernel, DrawMergeShape(Launched()), args);
     ExpectNothingBehind(logits.vocab_size);
   }
 
   std::vector<DrawResult> Results() const {
-    std::vector<DrawResult> results = results_.Read();
+    std::vector<DrawResult> results = results_.Download();
     results.resize(num_requests_);
     return results;
   }
@@ -97,8 +97,8 @@ class DrawRun {
     return requests;
   }
   void ExpectNothingBehind(int32_t vocab_size) const {
-    const std::vector<DrawPart> parts = parts_.Read();
-    const std::vector<DrawResult> results = results_.Read();
+    const std::vector<DrawPart> parts = parts_.Download();
+    const std::vector<DrawResult> results = results_.Download();
     const size_t first_part = DrawParts(vocab_size) * num_requests_;
     EXPECT_TRUE(IsPoison(parts.data() + first_part, parts.size() - first_part));
     EXPECT_TRUE(IsPoison(results.data() + num_requests_, kMore));
@@ -114,8 +114,8 @@ class DrawRun {
 
 void Check(const Logits& logits, const std::vector<DrawRequest>& requests,
            const std::string& name) {
-  ForSeeds([&](TestDevice& device) {
-    const std::vector<DrawResult> results = DrawRun(device, logits, requests).Results();
+  ForSeeds([&](uint64_t seed) {
+    const std::vector<DrawResult> results = DrawRun(logits, requests).Results();
     for (size_t i = 0; i < requests.size(); ++i) {
       const DrawResult expected = Expected(logits, requests[i]);
       EXPECT_TRUE(results[i] == expected)
@@ -124,7 +124,7 @@ void Check(const Logits& logits, const std::vector<DrawRequest>& requests,
           << "; expected " << expected.token << " " << static_cast<int>(expected.state) << " "
           << expected.largest;
     }
-    Record(device, name, results);
+    Record(seed, name, results);
   });
 }
 

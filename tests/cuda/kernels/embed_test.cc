@@ -55,20 +55,20 @@ class EmbedKernelTest : public testing::TestWithParam<WeightType> {
     for (size_t i = rows.num_rows; i < tokens.size(); ++i) device_tokens[i] = 0x7fffffff;
     const std::vector<uint8_t> bytes(table.row(0),
                                      table.row(0) + table.rows() * table.row_stride());
-    ForSeeds([&](TestDevice& device) {
-      DeviceArray<uint8_t> device_table(device, bytes);
-      DeviceArray<int32_t> num_rows(device, {rows.num_rows}), ids(device, device_tokens);
-      DeviceArray<float> out(device, Poisoned<float>(expected.size()));
-      const EmbedArgs args = {.step = {.num_rows = num_rows.data(), .tokens = ids.data()},
-                              .table = device_table.data(),
+    ForSeeds([&](uint64_t seed) {
+      DeviceArray<uint8_t> device_table(bytes);
+      DeviceArray<int32_t> num_rows(std::vector<int32_t>{rows.num_rows}), ids(device_tokens);
+      DeviceArray<float> out(Poisoned<float>(expected.size()));
+      const EmbedArgs args = {.step = {.num_rows = num_rows.get(), .tokens = ids.get()},
+                              .table = device_table.get(),
                               .row_stride = table.row_stride(),
                               .element = ElementOf(table.type()),
                               .first = rows.first,
                               .cols = cols,
-                              .out = out.data()};
-      Launch(device, KernelId::kEmbedKernel, EmbedShape(static_cast<uint32_t>(rows.count)), args);
-      EXPECT_EQ(FirstDifference(out.Read(), expected), -1) << name;
-      Record(device, name, out.Read());
+                              .out = out.get()};
+      Launch(KernelId::kEmbedKernel, EmbedShape(static_cast<uint32_t>(rows.count)), args);
+      EXPECT_EQ(FirstDifference(out.Download(), expected), -1) << name;
+      Record(seed, name, out.Download());
     });
   }
 

@@ -2,10 +2,14 @@
 // and comparisons by bits.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "cuda/kernels/elementwise.h"
@@ -59,6 +63,39 @@ inline std::string CaseName(const std::string& kernel, std::initializer_list<int
   std::string name = kernel;
   for (const int64_t number : numbers) name += "_" + std::to_string(number);
   return name;
+}
+
+// Runs `test` for each of eight orders in which blocks, warps and lanes take turns; on a GPU, which
+// has its own, once.
+template <typename Test>
+void ForSeeds(Test test) {
+  TestDevice& device = TestDevice::Get();
+  ASSERT_TRUE(device.ok()) << device.problem();
+  const uint64_t seeds = device.emulation() == nullptr ? 1 : 8;
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    if (device.emulation() != nullptr) device.emulation()->set_seed(seed);
+    test(seed);
+  }
+}
+
+// As Kernels::Launch: an empty grid is no launch.
+template <typename Args>
+void Launch(KernelId kernel, const LaunchShape& shape, const Args& args) {
+  if (shape.grid_x == 0 || shape.grid_y == 0 || shape.grid_z == 0) return;
+  EXPECT_EQ(TestDevice::Get().Launch(kernel, shape, args), "");
+}
+
+// For comparison with other devices; one order of the emulation is enough, as all must be equal.
+template <typename T>
+void Record(uint64_t seed, const std::string& name, std::vector<T> values) {
+  if (seed != 1) return;
+  if constexpr (std::is_same_v<T, float>) {
+    for (float& value : values) {
+      if (numerics::IsNan(value)) value = numerics::BitsToFloat(0x7fffffffu);
+    }
+  }
+  EXPECT_EQ(RecordHash(name, values), "");
 }
 
 }  // namespace llmrt::cuda

@@ -71,20 +71,20 @@ int64_t FirstDifference(Element element, std::vector<uint8_t>& out,
 
 void Check(const Case& c, const std::string& name) {
   const std::vector<uint8_t> expected = Expected(c);
-  ForSeeds([&](TestDevice& device) {
-    DeviceArray<float> in(device, c.in);
-    DeviceArray<uint8_t> out(device, Poisoned<uint8_t>(expected.size()));
-    const PrepareArgs args = {.in = in.data(),
+  ForSeeds([&](uint64_t seed) {
+    DeviceArray<float> in(c.in);
+    DeviceArray<uint8_t> out(Poisoned<uint8_t>(expected.size()));
+    const PrepareArgs args = {.in = in.get(),
                               .first = c.first,
                               .count = c.count,
                               .cols = c.cols,
                               .padded_cols = c.padded_cols,
                               .element = c.element,
-                              .out = out.data()};
-    Launch(device, KernelId::kPrepareKernel, PrepareShape(args), args);
-    std::vector<uint8_t> bytes = out.Read();
+                              .out = out.get()};
+    Launch(KernelId::kPrepareKernel, PrepareShape(args), args);
+    std::vector<uint8_t> bytes = out.Download();
     EXPECT_EQ(FirstDifference(c.element, bytes, expected), -1) << name;
-    Record(device, name, bytes);
+    Record(seed, name, bytes);
   });
 }
 

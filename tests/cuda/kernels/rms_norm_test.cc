@@ -34,21 +34,21 @@ void Check(const Case& c, const std::string& name) {
                       .epsilon = c.epsilon,
                       .out = expected.data()},
                      {c.first, c.first + c.count});
-  ForSeeds([&](TestDevice& device) {
-    DeviceArray<float> in(device, c.in), weight(device, c.weight);
-    DeviceArray<int32_t> rows(device, c.rows);
-    DeviceArray<float> out(device, Poisoned<float>(expected.size()));
-    const RmsNormArgs args = {.in = in.data(),
-                              .weight = weight.data(),
-                              .rows = c.rows.empty() ? nullptr : rows.data(),
+  ForSeeds([&](uint64_t seed) {
+    DeviceArray<float> in(c.in), weight(c.weight);
+    DeviceArray<int32_t> rows(c.rows);
+    DeviceArray<float> out(Poisoned<float>(expected.size()));
+    const RmsNormArgs args = {.in = in.get(),
+                              .weight = weight.get(),
+                              .rows = c.rows.empty() ? nullptr : rows.get(),
                               .first = c.first,
                               .count = c.count,
                               .dim = dim,
                               .epsilon = c.epsilon,
-                              .out = out.data()};
-    Launch(device, KernelId::kRmsNormKernel, RmsNormShape(args), args);
-    EXPECT_EQ(FirstDifference(out.Read(), expected), -1) << name;
-    Record(device, name, out.Read());
+                              .out = out.get()};
+    Launch(KernelId::kRmsNormKernel, RmsNormShape(args), args);
+    EXPECT_EQ(FirstDifference(out.Download(), expected), -1) << name;
+    Record(seed, name, out.Download());
   });
 }
 

@@ -98,27 +98,26 @@ struct Step {
 // What the kernel sees of a step.
 class DeviceStep {
  public:
-  DeviceStep(TestDevice& device, Step& step, Rows rows)
-      : device_(device),
-        rows_(rows),
-        num_rows_(device, {rows.num_rows}),
-        positions_(device, Counting(step.batch.positions)),
-        sequences_(device, Counting(step.batch.sequences)),
-        cache_(device, step.CacheBytes()),
-        table_starts_(device, TableStarts(step)),
-        blocks_(device, Blocks(step)),
-        table_(device, step.table),
-        q(device, step.q),
-        k(device, step.k),
-        v(device, step.v) {}
+  DeviceStep(Step& step, Rows rows)
+      : rows_(rows),
+        num_rows_(std::vector<int32_t>{rows.num_rows}),
+        positions_(Counting(step.batch.positions)),
+        sequences_(Counting(step.batch.sequences)),
+        cache_(step.CacheBytes()),
+        table_starts_(TableStarts(step)),
+        blocks_(Blocks(step)),
+        table_(step.table),
+        q(step.q),
+        k(step.k),
+        v(step.v) {}
 
   void Run(Step& step) {
     const backend::KvShape& shape = step.cache().shape();
-    const RopeStoreArgs args = {.step = {.num_rows = num_rows_.data(),
-                                         .positions = positions_.data(),
-                                         .sequences = sequences_.data(),
-                                         .table_starts = table_starts_.data(),
-                                         .blocks = blocks_.data()},
+    const RopeStoreArgs args = {.step = {.num_rows = num_rows_.get(),
+                                         .positions = positions_.get(),
+                                         .sequences = sequences_.get(),
+                                         .table_starts = table_starts_.get(),
+                                         .blocks = blocks_.get()},
                                 .kv = {.block_size = shape.block_size,
                                        .num_kv_heads = shape.num_kv_heads,
                                        .head_dim = shape.head_dim,
@@ -126,16 +125,15 @@ class DeviceStep {
                                        .tile_bytes = shape.TileBytes()},
                                 .element = static_cast<Element>(shape.type),
                                 .first = rows_.first,
-                                .rope_table = table_.data(),
+                                .rope_table = table_.get(),
                                 .rope_dims = step.rope_dims,
                                 .num_q_heads = step.num_q_heads,
-                                .q = q.data(),
-                                .k = k.data(),
-                                .v = v.data()};
-    Launch(device_, KernelId::kRopeStoreKernel, RopeStoreShape(static_cast<uint32_t>(rows_.count)),
-           args);
+                                .q = q.get(),
+                                .k = k.get(),
+                                .v = v.get()};
+    Launch(KernelId::kRopeStoreKernel, RopeStoreShape(static_cast<uint32_t>(rows_.count)), args);
   }
-  std::vector<uint8_t> CacheBytes() const { return cache_.Read(); }
+  std::vector<uint8_t> CacheBytes() const { return cache_.Download(); }
 
  private:
   // Rows that do not count hold what points nowhere.
@@ -157,13 +155,12 @@ class DeviceStep {
     std::vector<uint8_t*> blocks;
     for (size_t s = step.paged.tables.size(); s-- > 0;) {
       for (const int32_t block : step.paged.tables[s]) {
-        blocks.push_back(cache_.data() + block * step.cache().shape().BlockBytes());
+        blocks.push_back(cache_.get() + block * step.cache().shape().BlockBytes());
       }
     }
     return blocks;
   }
 
-  TestDevice& device_;
   const Rows rows_;
   DeviceArray<int32_t> num_rows_, positions_, sequences_;
   DeviceArray<uint8_t> cache_;
@@ -182,19 +179,19 @@ class RopeStoreKernelTest : public testing::TestWithParam<KvType> {
         CaseName("rope_store", {static_cast<int>(GetParam()), shape.head_dim, shape.rope_dims,
                                 shape.num_q_heads, shape.num_kv_heads, shape.block_size, rows.first,
                                 rows.count, rows.num_rows, static_cast<int>(spread)});
-    ForSeeds([&](TestDevice& device) {
+    ForSeeds([&](uint64_t seed) {
       ops::Random random(1);
       Step step(random, GetParam(), shape, spread);
-      DeviceStep on_device(device, step, rows);
+      DeviceStep on_device(step, rows);
       on_device.Run(step);
       const std::vector<float> v = step.v;
       step.Run(rows);
-      EXPECT_EQ(FirstDifference(on_device.q.Read(), step.q), -1) << name;
-      EXPECT_EQ(FirstDifference(on_device.k.Read(), step.k), -1) << name;
-      EXPECT_EQ(FirstDifference(on_device.v.Read(), v), -1) << name;
+      EXPECT_EQ(FirstDifference(on_device.q.Download(), step.q), -1) << name;
+      EXPECT_EQ(FirstDifference(on_device.k.Download(), step.k), -1) << name;
+      EXPECT_EQ(FirstDifference(on_device.v.Download(), v), -1) << name;
       EXPECT_TRUE(on_device.CacheBytes() == step.CacheBytes()) << name;
-      Record(device, name, on_device.q.Read());
-      Record(device, name + "_cache", on_device.CacheBytes());
+      Record(seed, name, on_device.q.Download());
+      Record(seed, name + "_cache", on_device.CacheBytes());
     });
   }
 };

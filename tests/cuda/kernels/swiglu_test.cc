@@ -19,14 +19,14 @@ void Check(const std::vector<float>& gate, const std::vector<float>& up, int64_t
   std::vector<float> expected = Poisoned<float>(gate.size());
   ops::OracleSwiGlu({.gate = gate.data(), .up = up.data(), .dim = count, .out = expected.data()},
                     {0, 1});
-  ForSeeds([&](TestDevice& device) {
-    DeviceArray<float> device_gate(device, gate), device_up(device, up);
-    DeviceArray<float> out(device, Poisoned<float>(gate.size()));
+  ForSeeds([&](uint64_t seed) {
+    DeviceArray<float> device_gate(gate), device_up(up);
+    DeviceArray<float> out(Poisoned<float>(gate.size()));
     const SwiGluArgs args = {
-        .gate = device_gate.data(), .up = device_up.data(), .count = count, .out = out.data()};
-    Launch(device, KernelId::kSwiGluKernel, SwiGluShape(args), args);
-    EXPECT_EQ(FirstDifference(out.Read(), expected), -1) << name;
-    Record(device, name, out.Read());
+        .gate = device_gate.get(), .up = device_up.get(), .count = count, .out = out.get()};
+    Launch(KernelId::kSwiGluKernel, SwiGluShape(args), args);
+    EXPECT_EQ(FirstDifference(out.Download(), expected), -1) << name;
+    Record(seed, name, out.Download());
   });
 }
 
