@@ -28,7 +28,7 @@ enum class DrawState : int32_t {
 struct DrawResult {
   int32_t token;  // -1 unless drawn
   DrawState state;
-  float largest;  // logit, NaN excluded
+  float largest;     // logit, NaN excluded
   int32_t reserved;  // 0
 };
 

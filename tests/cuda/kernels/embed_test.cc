@@ -94,8 +94,10 @@ TEST_P(EmbedKernelTest, RowsThatDoNotCountAreLeftAlone) {
   ops::Random random(2);
   const auto bytes = ops::RandomWeights(random, GetParam(), 3, 20, ops::Spread::kNormal);
   const auto table = MakeTable(3, 20, bytes);
-  Check(static_cast<const HostMatrix&>(*table), {2, 1, 0, 1}, {0, 4, 0}, "embed_none");
-  Check(static_cast<const HostMatrix&>(*table), {2, 1, 0, 1}, {2, 2, 1}, "embed_behind");
+  Check(static_cast<const HostMatrix&>(*table), {2, 1, 0, 1}, {0, 4, 0},
+        CaseName("embed_none", {static_cast<int>(GetParam())}));
+  Check(static_cast<const HostMatrix&>(*table), {2, 1, 0, 1}, {2, 2, 1},
+        CaseName("embed_behind", {static_cast<int>(GetParam())}));
 }
 
 class EmbedPatternsTest : public EmbedKernelTest {};

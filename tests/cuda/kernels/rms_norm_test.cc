@@ -129,7 +129,7 @@ TEST(RmsNormKernelTest, SpecialValuesEqualTheOracle) {
     std::fill(c.in.begin() + 2 * dim, c.in.begin() + 3 * dim, -0.0f);
     for (const float epsilon : {0.0f, 1e-6f, 3.0f, 1e-39f}) {
       c.epsilon = epsilon;
-      Check(c, CaseName("rms_norm_special", {dim, static_cast<int64_t>(epsilon * 1e6f)}));
+      Check(c, CaseName("rms_norm_special", {dim, numerics::FloatBits(epsilon)}));
     }
   }
 }

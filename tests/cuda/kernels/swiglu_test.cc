@@ -44,6 +44,25 @@ TEST(SwiGluKernelTest, EqualsTheOracle) {
 
 TEST(SwiGluKernelTest, NothingIsWrittenForNoValues) { Check({1, 2}, {3, 4}, 2, "swiglu_none"); }
 
+TEST(SwiGluKernelTest, OutputMayBeAnInput) {
+  ops::Random random(2);
+  const auto gate = ops::RandomFloats(random, 1000, ops::Spread::kNormal);
+  const auto up = ops::RandomFloats(random, 1000, ops::Spread::kNormal);
+  std::vector<float> expected(gate.size());
+  ops::OracleSwiGlu({.gate = gate.data(), .up = up.data(), .dim = 1000, .out = expected.data()},
+                    {0, 1});
+  for (const bool over_gate : {false, true}) {
+    ForSeeds([&](uint64_t) {
+      DeviceArray<float> device_gate(gate), device_up(up);
+      const DeviceArray<float>& out = over_gate ? device_gate : device_up;
+      const SwiGluArgs args = {
+          .gate = device_gate.get(), .up = device_up.get(), .count = 1000, .out = out.get()};
+      Launch(KernelId::kSwiGluKernel, SwiGluShape(args), args);
+      EXPECT_EQ(FirstDifference(out.Download(), expected), -1) << over_gate;
+    });
+  }
+}
+
 // Around the thresholds of Exp, where Silu underflows and where it is x itself.
 TEST(SwiGluKernelTest, GatesOfEverySizeEqualTheOracle) {
   std::vector<float> gate = {0.0f,      -0.0f,      INFINITY, -INFINITY, NAN,
