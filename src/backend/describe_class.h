@@ -12,6 +12,7 @@ namespace llmrt::backend {
 constexpr std::string_view ActivationFormatName(ActivationFormat format) {
   return format == ActivationFormat::kF32    ? "float32"
          : format == ActivationFormat::kBF16 ? "bfloat16"
+         : format == ActivationFormat::kF16  ? "float16"
                                              : "int8";
 }
 

@@ -17,7 +17,9 @@ enum class ActivationFormat : uint8_t {
   kF32,   // rows of float32
   kBF16,  // rows of bfloat16, rounded to nearest even
   kInt8,  // blocks of 32: int8 values, float32 scale, int32 sum (see ActivationBlock)
+  kF16,   // rows of float16, rounded to nearest even; of matrix units only, no CPU kernel reads it
 };
+inline constexpr int kActivationFormatCount = 4;
 
 // A block of quantized activations: x ~ scale * q. scale = amax / 127, q = rne(x / scale) in +-127.
 // `sum` is the exact sum of q: weights with an offset need it once a block.
@@ -78,6 +80,28 @@ inline constexpr NumericClass kInt8Blocks = {
         "activation to int8 and its scale, each product of scales, each fma, each "
         "chunk's addition"};
 
+// The matrix units of a CUDA device: chains of m16n8k16 products, each adding to the accumulator in
+// the unit's own rounding (cuda/kernels/matmul.h).
+inline constexpr NumericClass kFloat16Mma = {
+    .name = "float16-mma-16",
+    .activation = ActivationFormat::kF16,
+    .activation_block = 1,
+    .k_step = 16,
+    .k_chunk = kChunkK,
+    .scales = "none",
+    .rounded_at =
+        "activation to float16, each product of 16 by the matrix unit, each chunk's addition"};
+
+inline constexpr NumericClass kBFloat16Mma = {
+    .name = "bfloat16-mma-16",
+    .activation = ActivationFormat::kBF16,
+    .activation_block = 1,
+    .k_step = 16,
+    .k_chunk = kChunkK,
+    .scales = "none",
+    .rounded_at =
+        "activation to bfloat16, each product of 16 by the matrix unit, each chunk's addition"};
+
 // Mode `reference`, every weight type.
 inline constexpr NumericClass kFloat32Plain = {
     .name = "float32-plain",
@@ -95,13 +119,14 @@ constexpr const NumericClass& ClassOf(WeightType type) {
 }
 
 // Bytes of one prepared row of `cols` values. Rows of the int8 format are padded to whole blocks,
-// those of the others to 64 bytes.
+// those of the others to 128 bytes: 64 values of two bytes, which is what matrix units read at once.
 constexpr int64_t ActivationRowBytes(ActivationFormat format, int64_t cols) {
   switch (format) {
     case ActivationFormat::kF32:
-      return (cols * 4 + 63) / 64 * 64;
+      return (cols * 4 + 127) / 128 * 128;
+    case ActivationFormat::kF16:
     case ActivationFormat::kBF16:
-      return (cols * 2 + 63) / 64 * 64;
+      return (cols * 2 + 127) / 128 * 128;
     case ActivationFormat::kInt8:
       return (cols + kActivationBlockValues - 1) / kActivationBlockValues *
              static_cast<int64_t>(sizeof(ActivationBlock));

@@ -182,6 +182,9 @@ absl::Status CpuBackend::RmsNorm(const backend::RmsNormParams& params, Range row
 
 absl::Status CpuBackend::Prepare(const backend::PrepareParams& params, Range rows) {
   if (absl::Status status = ops::CheckPrepare(params, rows); !status.ok()) return status;
+  if (static_cast<int>(params.format) >= kActivationFormatCount) {
+    return ops::OpError("Prepare", "no CPU kernel reads this format");
+  }
   ScopedFpMode fp_mode;
   const auto prepare = kernels_.prepare[static_cast<int>(params.format)];
   const int64_t row_bytes = backend::ActivationRowBytes(params.format, params.cols);

@@ -13,7 +13,7 @@ namespace constants = numerics::constants;
 // backend::ActivationBlock, and the sizes of its header, without the header's inline functions.
 constexpr int64_t kBlockValues = backend::kActivationBlockValues;
 constexpr int64_t kBlockBytes = sizeof(backend::ActivationBlock);
-constexpr int64_t kRowAlignment = 64;
+constexpr int64_t kRowAlignment = 128;  // as backend::ActivationRowBytes has it
 
 LLMRT_AVX2_INLINE void StoreF16(__m256 value, int64_t count, uint8_t* out) {
   const __m128i bits = _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT);

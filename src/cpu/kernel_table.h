@@ -16,7 +16,7 @@
 namespace llmrt::cpu {
 
 inline constexpr int kKvTypeCount = 3;
-inline constexpr int kActivationFormatCount = 3;
+inline constexpr int kActivationFormatCount = 3;  // those before float16, which no class here reads
 
 // Features that a matrix product computes side by side; work is cut at multiples of it.
 inline constexpr int64_t kPanelRows = 8;

@@ -98,16 +98,53 @@ LargeMemory::LargeMemory(BudgetRef budget, HostHooks hooks)
 
 LargeMemory::~LargeMemory() = default;
 
-absl::StatusOr<LargeBuffer> LargeMemory::Allocate(int64_t bytes, Tag tag) {
+ForeignMemory& ForeignMemory::operator=(ForeignMemory&& other) noexcept {
+  if (this == &other) return *this;
+  if (owner_ != nullptr) owner_->Uncount(bytes_, tag_);
+  owner_ = std::exchange(other.owner_, nullptr);
+  bytes_ = std::exchange(other.bytes_, 0);
+  tag_ = other.tag_;
+  return *this;
+}
+
+ForeignMemory::~ForeignMemory() {
+  if (owner_ != nullptr) owner_->Uncount(bytes_, tag_);
+}
+
+absl::Status LargeMemory::Charge(int64_t bytes, Tag tag) {
   if (bytes < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat(TagName(tag), " ", bytes, " bytes; a size is 0 or more"));
   }
+  if (budget_->Charge(bytes)) return absl::OkStatus();
+  const Budget& limiting = budget_->limiting();
+  return OverBudget(bytes, tag, limiting.used_bytes(), limiting.limit_bytes());
+}
+
+void LargeMemory::Count(int64_t bytes, Tag tag) {
+  RaiseTo(peak_, used_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
+  used_by_tag_[static_cast<int>(tag)].fetch_add(bytes, std::memory_order_relaxed);
+}
+
+void LargeMemory::Uncount(int64_t bytes, Tag tag) {
+  used_by_tag_[static_cast<int>(tag)].fetch_sub(bytes, std::memory_order_relaxed);
+  used_.fetch_sub(bytes, std::memory_order_relaxed);
+  budget_->Refund(bytes);
+}
+
+absl::StatusOr<ForeignMemory> LargeMemory::ChargeForeign(int64_t bytes, Tag tag) {
+  if (absl::Status status = Charge(bytes, tag); !status.ok()) return status;
+  Count(bytes, tag);
+  ForeignMemory charge;
+  charge.owner_ = this;
+  charge.bytes_ = bytes;
+  charge.tag_ = tag;
+  return charge;
+}
+
+absl::StatusOr<LargeBuffer> LargeMemory::Allocate(int64_t bytes, Tag tag) {
+  if (absl::Status status = Charge(bytes, tag); !status.ok()) return status;
   if (bytes == 0) return LargeBuffer();
-  if (!budget_->Charge(bytes)) {
-    const Budget& limiting = budget_->limiting();
-    return OverBudget(bytes, tag, limiting.used_bytes(), limiting.limit_bytes());
-  }
   const bool from_host = hooks_.allocate != nullptr;
   void* data = nullptr;
   if (bytes < kAddressSpaceBytes) {
@@ -118,8 +155,7 @@ absl::StatusOr<LargeBuffer> LargeMemory::Allocate(int64_t bytes, Tag tag) {
     budget_->Refund(bytes);
     return SystemHasNone(bytes, tag, used_bytes(), from_host);
   }
-  RaiseTo(peak_, used_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
-  used_by_tag_[static_cast<int>(tag)].fetch_add(bytes, std::memory_order_relaxed);
+  Count(bytes, tag);
   LargeBuffer buffer;  // owns `data` from here on, whatever is returned
   buffer.owner_ = this;
   buffer.data_ = static_cast<uint8_t*>(data);
@@ -140,9 +176,7 @@ void LargeMemory::Release(uint8_t* data, int64_t bytes, Tag tag) {
     std::free(data);
   }
   // After the memory is back: the counts never say less than what is held.
-  used_by_tag_[static_cast<int>(tag)].fetch_sub(bytes, std::memory_order_relaxed);
-  used_.fetch_sub(bytes, std::memory_order_relaxed);
-  budget_->Refund(bytes);
+  Uncount(bytes, tag);
 }
 
 }  // namespace llmrt::memory

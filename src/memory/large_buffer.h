@@ -1,6 +1,7 @@
 // Large, aligned, tagged memory: weights, KV blocks, workspace. Every byte of it passes through one
 // LargeMemory, so that the host can supply it and the budget (budget.h) can refuse it. Small
-// objects live on the library's own counted heap instead (counted_heap.h).
+// objects live on the library's own counted heap instead (counted_heap.h). Memory that somebody else
+// hands out (a device's driver) is charged here as well, so that one budget holds for everything.
 #pragma once
 
 #include <atomic>
@@ -48,6 +49,27 @@ class LargeBuffer {
   Tag tag_ = Tag::kWorkspace;
 };
 
+// A charge for memory that lives elsewhere: on a device, or pinned by its driver. Gives the bytes
+// back to the LargeMemory that it was charged to, which must outlive it; whoever holds the memory
+// itself frees that first.
+class ForeignMemory {
+ public:
+  ForeignMemory() = default;
+  ForeignMemory(ForeignMemory&& other) noexcept { *this = std::move(other); }
+  ForeignMemory& operator=(ForeignMemory&& other) noexcept;
+  ForeignMemory(const ForeignMemory&) = delete;
+  ForeignMemory& operator=(const ForeignMemory&) = delete;
+  ~ForeignMemory();
+
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  friend class LargeMemory;
+  LargeMemory* owner_ = nullptr;
+  int64_t bytes_ = 0;
+  Tag tag_ = Tag::kWorkspace;
+};
+
 // Counts what is handed out, by tag, and charges it to an account. Thread-safe.
 class LargeMemory {
  public:
@@ -61,6 +83,10 @@ class LargeMemory {
   // The bytes are uninitialized. `bytes` 0 gives an empty buffer.
   absl::StatusOr<LargeBuffer> Allocate(int64_t bytes, Tag tag);
 
+  // Charges memory that others allocate, before they do. RESOURCE_EXHAUSTED when the limit says no,
+  // with the message of Allocate. The host's hooks are not asked: they have no such memory.
+  absl::StatusOr<ForeignMemory> ChargeForeign(int64_t bytes, Tag tag);
+
   // Of this memory alone, whoever else charges the account.
   int64_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
   int64_t peak_bytes() const { return peak_.load(std::memory_order_relaxed); }
@@ -70,6 +96,10 @@ class LargeMemory {
 
  private:
   friend class LargeBuffer;
+  friend class ForeignMemory;
+  absl::Status Charge(int64_t bytes, Tag tag);  // OK: the account has it, the counters do not yet
+  void Count(int64_t bytes, Tag tag);
+  void Uncount(int64_t bytes, Tag tag);
   void Release(uint8_t* data, int64_t bytes, Tag tag);
 
   const BudgetRef budget_;

@@ -17,7 +17,7 @@ struct StepLimits {
   int64_t context_length = 0;  // positions in the rope table
 };
 
-inline constexpr int kActivationFormatCount = 3;
+inline constexpr int kActivationFormatCount = backend::kActivationFormatCount;
 
 // Which activation formats the model's weights read, by ActivationFormat.
 struct FormatSet {

@@ -108,6 +108,8 @@ float ChunkSum(const MatMulParams& params, const WeightRow& weight, int64_t m, R
       return BFloat16Chunk(weight.bytes, activation, chunk, cols);
     case ActivationFormat::kInt8:
       return Int8Chunk(weight.blocks.data(), activation, chunk);
+    case ActivationFormat::kF16:
+      break;  // of no class here
   }
   return 0.0f;
 }

@@ -1,7 +1,8 @@
 // Activations in the format that a matrix product reads (backend/numeric_class.h):
 //
-//   kF32   a copy, extended with zeros to 64 bytes
-//   kBF16  rounded to nearest even (numerics::F32ToBF16), extended with zeros to 64 bytes
+//   kF32   a copy, extended with zeros to 128 bytes
+//   kBF16  rounded to nearest even (numerics::F32ToBF16), extended with zeros to 128 bytes
+//   kF16   the same in float16 (numerics::F32ToF16)
 //   kInt8  blocks of 32 by numerics::QuantizeBlock32; a last short block counts as padded with
 //   zeros
 #pragma once

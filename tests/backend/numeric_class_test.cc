@@ -38,6 +38,17 @@ TEST(NumericClassTest, AClassNamesItsChunksStepsAndBlocks) {
   EXPECT_EQ(kFloat32Plain.k_chunk, 0);
 }
 
+TEST(NumericClassTest, MatrixUnitsHaveClassesOfTheirOwn) {
+  for (const NumericClass& c : {kFloat16Mma, kBFloat16Mma}) {
+    EXPECT_EQ(c.k_step, 16) << c.name;
+    EXPECT_EQ(c.k_chunk, kChunkK) << c.name;
+    EXPECT_EQ(c.activation_block, 1) << c.name;
+    EXPECT_LT(c.name.size(), 32u) << c.name;
+  }
+  EXPECT_EQ(DescribeClass(kFloat16Mma).substr(0, 42), "float16-mma-16: float16 activations, blocks");
+  EXPECT_NE(kBFloat16Mma.name, kBFloat16Pairs.name);
+}
+
 TEST(NumericClassTest, ADescriptionHasEveryField) {
   EXPECT_EQ(DescribeClass(kInt8Blocks),
             "int8-blocks-32: int8 activations, blocks of 32; K in chunks of 512, steps of 32; "
@@ -49,8 +60,9 @@ TEST(NumericClassTest, ADescriptionHasEveryField) {
 }
 
 TEST(NumericClassTest, RowsAreRoundedUpToWholeVectorsOrBlocks) {
-  EXPECT_EQ(ActivationRowBytes(ActivationFormat::kF32, 16), 64);
-  EXPECT_EQ(ActivationRowBytes(ActivationFormat::kF32, 17), 128);
+  EXPECT_EQ(ActivationRowBytes(ActivationFormat::kF32, 16), 128);
+  EXPECT_EQ(ActivationRowBytes(ActivationFormat::kF32, 33), 256);
+  EXPECT_EQ(ActivationRowBytes(ActivationFormat::kF16, 65), 256);
   EXPECT_EQ(ActivationRowBytes(ActivationFormat::kBF16, 172), 384);
   EXPECT_EQ(ActivationRowBytes(ActivationFormat::kInt8, 32), 40);
   EXPECT_EQ(ActivationRowBytes(ActivationFormat::kInt8, 33), 80);

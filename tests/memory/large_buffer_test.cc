@@ -176,6 +176,45 @@ TEST(LargeMemoryTest, OneHookAloneIsIgnored) {
   EXPECT_EQ(host.held, 0);
 }
 
+TEST(ForeignMemoryTest, ChargeCountsByTagAndGoesBackOnce) {
+  LargeMemory memory(0);
+  {
+    auto charge = memory.ChargeForeign(4096, Tag::kWeights);
+    ASSERT_TRUE(charge.ok()) << charge.status();
+    EXPECT_EQ(charge->bytes(), 4096);
+    ForeignMemory moved = *std::move(charge);
+    EXPECT_EQ(memory.used_bytes(Tag::kWeights), 4096);
+    moved = memory.ChargeForeign(100, Tag::kKv).value();
+    EXPECT_EQ(memory.used_bytes(Tag::kWeights), 0);
+    EXPECT_EQ(memory.used_bytes(), 100);
+  }
+  EXPECT_EQ(memory.used_bytes(), 0);
+  EXPECT_EQ(memory.peak_bytes(), 4196);
+}
+
+TEST(ForeignMemoryTest, RefusalIsThatOfABufferAndChargesNothing) {
+  LargeMemory memory(1000);
+  auto buffer = memory.Allocate(400, Tag::kWorkspace);
+  ASSERT_TRUE(buffer.ok());
+  const absl::Status refused = memory.ChargeForeign(601, Tag::kKv).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(refused, memory.Allocate(601, Tag::kKv).status());
+  EXPECT_EQ(memory.used_bytes(), 400);
+  EXPECT_TRUE(memory.ChargeForeign(600, Tag::kKv).ok());
+  EXPECT_EQ(memory.ChargeForeign(-1, Tag::kKv).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ForeignMemoryTest, HostHooksAreNotAskedForIt) {
+  Host host;
+  host.refuse = true;
+  LargeMemory memory(0, host.hooks());
+  auto charge = memory.ChargeForeign(64, Tag::kKv);
+  ASSERT_TRUE(charge.ok());
+  EXPECT_EQ(host.held, 0);
+  EXPECT_EQ(host.last_tag, -1);
+}
+
 TEST(LargeMemoryTest, RacingThreadsNeverPassTheLimit) {
   constexpr int64_t kPiece = 64;
   constexpr int64_t kLimit = 10 * kPiece;

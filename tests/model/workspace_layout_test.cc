@@ -33,7 +33,7 @@ TEST(WorkspaceLayoutTest, PartsAreAlignedAndDoNotOverlap) {
                                        layout.rope,     layout.prepared[0], layout.prepared[2]};
   const std::vector<int64_t> bytes = {7 * 20 * 4,  7 * 20 * 4,  7 * 60 * 4,  7 * 20 * 4,
                                       7 * 20 * 4,  7 * 60 * 4,  7 * 172 * 4, 7 * 172 * 4,
-                                      3 * 257 * 4, 33 * 20 * 4, 7 * 11 * 64, 7 * 6 * 40};
+                                      3 * 257 * 4, 33 * 20 * 4, 7 * 6 * 128, 7 * 6 * 40};
   for (size_t i = 0; i < starts.size(); ++i) {
     EXPECT_EQ(starts[i] % memory::kAlignment, 0) << i;
     const int64_t end = i + 1 < starts.size() ? starts[i + 1] : layout.total;

@@ -115,6 +115,7 @@ class MatMulTest : public testing::TestWithParam<WeightType> {
         // 16 fmas of even or odd values, even + odd, a sum each 32 values, the chunk sums.
         return 16 + 1 + longest / 32 + chunks;
       case ActivationFormat::kInt8:
+      case ActivationFormat::kF16:  // of no class here
         break;
     }
     // The product of the scales, one or two fmas a block (two groups, or one and an offset).

@@ -22,23 +22,35 @@ std::vector<uint8_t> Prepared(const std::vector<float>& in, ActivationFormat for
 
 TEST(PrepareTest, FloatsAreCopiedAndPaddedWithZeros) {
   const auto out = Prepared({1, 2, 3}, ActivationFormat::kF32);
-  ASSERT_EQ(out.size(), 64u);
-  float values[16];
-  std::memcpy(values, out.data(), 64);
+  ASSERT_EQ(out.size(), 128u);
+  float values[32];
+  std::memcpy(values, out.data(), 128);
   EXPECT_EQ(values[2], 3.0f);
-  for (int i = 3; i < 16; ++i) EXPECT_EQ(values[i], 0.0f);
+  for (int i = 3; i < 32; ++i) EXPECT_EQ(values[i], 0.0f);
 }
 
 TEST(PrepareTest, BFloat16RoundsToNearestEven) {
   // One ulp of bfloat16 at 1 is 2^-7: the first is a tie that goes down to even, the second up.
   const auto out =
       Prepared({1.0f + 0x1p-8f, 1.0f + 3 * 0x1p-8f, 0x1.01p0f}, ActivationFormat::kBF16);
-  uint16_t bits[32];
+  uint16_t bits[64];
   ASSERT_EQ(out.size(), sizeof(bits));
   std::memcpy(bits, out.data(), sizeof(bits));
   EXPECT_EQ(numerics::BF16ToF32(bits[0]), 1.0f);
   EXPECT_EQ(numerics::BF16ToF32(bits[1]), 1.0f + 0x1p-6f);
   EXPECT_EQ(bits[3], 0);
+}
+
+TEST(PrepareTest, Float16RoundsToNearestEvenAndIsPaddedWithZeros) {
+  // One ulp of float16 at 1 is 2^-10.
+  const auto out = Prepared({1.0f + 0x1p-11f, 1.0f + 3 * 0x1p-11f, 1e6f}, ActivationFormat::kF16);
+  uint16_t bits[64];
+  ASSERT_EQ(out.size(), sizeof(bits));
+  std::memcpy(bits, out.data(), sizeof(bits));
+  EXPECT_EQ(numerics::F16ToF32(bits[0]), 1.0f);
+  EXPECT_EQ(numerics::F16ToF32(bits[1]), 1.0f + 0x1p-9f);
+  EXPECT_EQ(bits[2], 0x7c00);  // infinity
+  for (int i = 3; i < 64; ++i) EXPECT_EQ(bits[i], 0);
 }
 
 TEST(PrepareTest, BlocksHoldScaleSumAndRoundedValues) {
