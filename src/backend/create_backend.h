@@ -29,9 +29,22 @@ struct BackendOptions {
   JobHook job_hook;               // submit == nullptr: the backend starts threads - 1 threads
 };
 
+// A device whose backend lives in a shared library of its own.
+struct PluginBackendOptions {
+  memory::LargeMemory* memory = nullptr;  // required; must outlive the backend
+  NumericMode numerics = NumericMode::kExact;  // fast is exact here, too
+  int32_t device_index = 0;
+  std::string folder;   // where the library is; empty: beside the core's file
+  int64_t context = 0;  // the host's, used and not owned; 0: one of the plugin's own
+  int64_t stream = 0;   // the host's, in that context
+};
+
 // Defined in src/cpu.
 absl::StatusOr<std::unique_ptr<Backend>> CreateCpuBackend(const BackendOptions& options);
 // Defined in src/ops: one plain implementation of every op, float32 throughout, KV type as asked.
 absl::StatusOr<std::unique_ptr<Backend>> CreateReferenceBackend(const BackendOptions& options);
+// Defined in src/plugin. NOT_FOUND: no such library or device. FAILED_PRECONDITION: a library of
+// another build. UNIMPLEMENTED: numerics reference. Else what the device says.
+absl::StatusOr<std::unique_ptr<Backend>> CreatePluginBackend(const PluginBackendOptions& options);
 
 }  // namespace llmrt::backend

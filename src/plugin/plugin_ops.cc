@@ -1,0 +1,181 @@
+// Ops of a PluginBackend: arguments checked as every backend checks them, then translated. The
+// plugin knows the step in flight, so of a batch only the number of rows is compared here.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "ops/attention.h"
+#include "ops/batch.h"
+#include "ops/embed.h"
+#include "ops/matmul.h"
+#include "ops/move_rows.h"
+#include "ops/prepare.h"
+#include "ops/rms_norm.h"
+#include "ops/rope_store.h"
+#include "ops/swiglu.h"
+#include "plugin/plugin_backend.h"
+
+namespace llmrt::plugin {
+namespace {
+
+using backend::ActivationFormat;
+using backend::Range;
+using ops::OpError;
+
+template <typename T>
+uint64_t Address(const T* pointer) {
+  return reinterpret_cast<uint64_t>(pointer);
+}
+
+const PluginMatrix& OnDevice(const backend::Matrix& matrix) {
+  return static_cast<const PluginMatrix&>(matrix);
+}
+
+}  // namespace
+
+absl::Status PluginBackend::CheckRows(std::string_view op, const backend::Batch& batch) const {
+  if (batch.num_rows() == num_rows_) return absl::OkStatus();
+  return OpError(op, absl::StrCat(batch.num_rows(), " rows in a step of ", num_rows_));
+}
+
+absl::Status PluginBackend::CheckCache(std::string_view op, const backend::KvCache& cache) const {
+  if (&cache == cache_) return absl::OkStatus();
+  return OpError(op, "the cache is not the one that steps were reserved for");
+}
+
+absl::Status PluginBackend::MoveRows(const backend::MoveRowsParams& params) {
+  if (absl::Status status = ops::CheckMoveRows(params); !status.ok()) return status;
+  const int64_t distance = params.from - params.to;
+  if (distance == 0) return absl::OkStatus();
+  // First to last, and never more rows than they move by: then no copy reads what it writes, and
+  // each reads rows that those before it have left alone.
+  for (int64_t done = 0; done < params.count; done += distance) {
+    const int64_t rows = std::min(distance, params.count - done);
+    const uint64_t to = Address(params.rows + (params.to + done) * params.row_bytes);
+    const uint64_t from = Address(params.rows + (params.from + done) * params.row_bytes);
+    absl::Status status = device_->Call(table().copy, to, from, rows * params.row_bytes);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PluginBackend::Embed(const backend::EmbedParams& params, Range rows) {
+  absl::Status status = ops::CheckEmbed(params, rows);
+  if (status.ok()) status = CheckRows("Embed", *params.batch);
+  if (!status.ok() || rows.size() == 0) return status;
+  const backend::PluginEmbed call = {.table = OnDevice(*params.table).ForDevice(),
+                                     .first = rows.begin,
+                                     .end = rows.end,
+                                     .out = Address(params.out)};
+  return device_->Call(table().embed, &call);
+}
+
+absl::Status PluginBackend::RmsNorm(const backend::RmsNormParams& params, Range rows) {
+  if (absl::Status status = ops::CheckRmsNorm(params, rows); !status.ok()) return status;
+  const bool gathers = !params.rows.empty();
+  if (gathers && static_cast<int64_t>(params.rows.size()) != num_logit_rows_) {
+    return OpError("RmsNorm", absl::StrCat(params.rows.size(), " rows; the step has ",
+                                           num_logit_rows_, " logit rows"));
+  }
+  if (rows.size() == 0) return absl::OkStatus();
+  const backend::PluginRmsNorm call = {.in = Address(params.in),
+                                       .weight = Address(params.weight),
+                                       .out = Address(params.out),
+                                       .dim = params.dim,
+                                       .first = rows.begin,
+                                       .end = rows.end,
+                                       .epsilon = params.epsilon,
+                                       .of_logit_rows = gathers ? 1 : 0};
+  return device_->Call(table().rms_norm, &call);
+}
+
+absl::Status PluginBackend::Prepare(const backend::PrepareParams& params, Range rows) {
+  if (absl::Status status = ops::CheckPrepare(params, rows); !status.ok()) return status;
+  if (params.format == ActivationFormat::kInt8) {
+    return OpError("Prepare", "no product of this device reads int8");
+  }
+  if (rows.size() == 0) return absl::OkStatus();
+  const backend::PluginElement element =
+      params.format == ActivationFormat::kF32   ? backend::kPluginF32
+      : params.format == ActivationFormat::kF16 ? backend::kPluginF16
+                                                : backend::kPluginBF16;
+  const backend::PluginPrepare call = {
+      .in = Address(params.in),
+      .out = Address(params.out),
+      .cols = params.cols,
+      .row_bytes = backend::ActivationRowBytes(params.format, params.cols),
+      .first = rows.begin,
+      .end = rows.end,
+      .element = element,
+      .reserved = 0};
+  return device_->Call(table().prepare, &call);
+}
+
+absl::Status PluginBackend::MatMul(const backend::MatMulParams& params, Range features) {
+  absl::Status status = ops::CheckMatMul(params, features);
+  if (!status.ok() || params.num_rows == 0 || features.size() == 0) return status;
+  const PluginMatrix& weight = OnDevice(*params.weight);
+  const ActivationFormat format = ClassFor(weight.type()).activation;
+  const backend::PluginMatMul call = {
+      .weight = weight.ForDevice(),
+      .activations = Address(params.activations),
+      .row_bytes = backend::ActivationRowBytes(format, weight.cols()),
+      .out = Address(params.out),
+      .out_stride = params.out_stride,
+      .num_rows = params.num_rows,
+      .first = features.begin,
+      .end = features.end,
+      .accumulate = params.accumulate ? 1 : 0,
+      .reserved = 0};
+  return device_->Call(table().matmul, &call);
+}
+
+// The block tables were checked when the step began: empty ranges leave them out.
+absl::Status PluginBackend::RopeStore(const backend::RopeStoreParams& params, Range rows) {
+  absl::Status status = ops::CheckRopeStore(params, {0, 0});
+  if (status.ok()) status = ops::CheckRange("RopeStore", rows, params.batch->num_rows());
+  if (status.ok()) status = CheckRows("RopeStore", *params.batch);
+  if (status.ok()) status = CheckCache("RopeStore", *params.cache);
+  if (!status.ok() || rows.size() == 0) return status;
+  const backend::PluginRopeStore call = {.kv = cache_->ForDevice(params.layer),
+                                         .rope_table = Address(params.rope_table),
+                                         .q = Address(params.q),
+                                         .k = Address(params.k),
+                                         .v = Address(params.v),
+                                         .rope_dims = params.rope_dims,
+                                         .num_q_heads = params.num_q_heads,
+                                         .first = rows.begin,
+                                         .end = rows.end};
+  return device_->Call(table().rope_store, &call);
+}
+
+absl::Status PluginBackend::Attention(const backend::AttentionParams& params, Range heads) {
+  absl::Status status = ops::CheckAttention(params, {0, 0});
+  if (status.ok()) {
+    status = ops::CheckRange("Attention", heads, params.batch->num_rows() * params.num_q_heads);
+  }
+  if (status.ok()) status = CheckRows("Attention", *params.batch);
+  if (status.ok()) status = CheckCache("Attention", *params.cache);
+  if (!status.ok() || heads.size() == 0) return status;
+  const backend::PluginAttention call = {.kv = cache_->ForDevice(params.layer),
+                                         .q = Address(params.q),
+                                         .out = Address(params.out),
+                                         .first = heads.begin,
+                                         .end = heads.end,
+                                         .num_q_heads = params.num_q_heads,
+                                         .scale = params.scale};
+  return device_->Call(table().attention, &call);
+}
+
+absl::Status PluginBackend::SwiGlu(const backend::SwiGluParams& params, Range rows) {
+  absl::Status status = ops::CheckSwiGlu(params, rows);
+  if (!status.ok() || rows.size() == 0) return status;
+  // Rows lie one after another: a range of them is one run of values.
+  const backend::PluginSwiGlu call = {.gate = Address(params.gate),
+                                      .up = Address(params.up),
+                                      .out = Address(params.out),
+                                      .first = rows.begin * params.dim,
+                                      .end = rows.end * params.dim};
+  return device_->Call(table().swiglu, &call);
+}
+
+}  // namespace llmrt::plugin
