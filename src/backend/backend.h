@@ -203,6 +203,8 @@ class Backend {
   virtual int64_t ScratchBytes() const = 0;
   // What the device's driver takes for itself, outside of every budget.
   virtual int64_t OverheadBytes() const { return 0; }
+  // Memory of a device of its own that was free when it was opened; 0: not known.
+  virtual int64_t FreeBytes() const { return 0; }
   // Bytes a matrix or cache will take, before anything is allocated: the planner's numbers.
   virtual int64_t MatrixBytes(WeightType type, int64_t rows, int64_t cols) const = 0;
   virtual int64_t KvBlockBytes(const KvShape& shape) const = 0;

@@ -31,7 +31,7 @@ struct BackendOptions {
 
 // A device whose backend lives in a shared library of its own.
 struct PluginBackendOptions {
-  memory::LargeMemory* memory = nullptr;  // required; must outlive the backend
+  memory::LargeMemory* memory = nullptr;       // required; must outlive the backend
   NumericMode numerics = NumericMode::kExact;  // fast is exact here, too
   int32_t device_index = 0;
   std::string folder;   // where the library is; empty: beside the core's file

@@ -119,7 +119,8 @@ constexpr const NumericClass& ClassOf(WeightType type) {
 }
 
 // Bytes of one prepared row of `cols` values. Rows of the int8 format are padded to whole blocks,
-// those of the others to 128 bytes: 64 values of two bytes, which is what matrix units read at once.
+// those of the others to 128 bytes: 64 values of two bytes, which is what matrix units read at
+// once.
 constexpr int64_t ActivationRowBytes(ActivationFormat format, int64_t cols) {
   switch (format) {
     case ActivationFormat::kF32:

@@ -1,7 +1,8 @@
 // Large, aligned, tagged memory: weights, KV blocks, workspace. Every byte of it passes through one
 // LargeMemory, so that the host can supply it and the budget (budget.h) can refuse it. Small
-// objects live on the library's own counted heap instead (counted_heap.h). Memory that somebody else
-// hands out (a device's driver) is charged here as well, so that one budget holds for everything.
+// objects live on the library's own counted heap instead (counted_heap.h). Memory that somebody
+// else hands out (a device's driver) is charged here as well, so that one budget holds for
+// everything.
 #pragma once
 
 #include <atomic>

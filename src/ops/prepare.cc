@@ -51,9 +51,8 @@ void OraclePrepare(const backend::PrepareParams& params, backend::Range rows) {
       continue;
     }
     for (int64_t i = 0; i < params.cols; ++i) {
-      const uint16_t rounded = params.format == ActivationFormat::kF16
-                                   ? numerics::F32ToF16(in[i])
-                                   : numerics::F32ToBF16(in[i]);
+      const uint16_t rounded = params.format == ActivationFormat::kF16 ? numerics::F32ToF16(in[i])
+                                                                       : numerics::F32ToBF16(in[i]);
       std::memcpy(out + i * sizeof(rounded), &rounded, sizeof(rounded));
     }
   }

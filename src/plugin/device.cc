@@ -15,8 +15,8 @@ constexpr int32_t kCodeMax = static_cast<int32_t>(absl::StatusCode::kUnauthentic
 
 absl::Status NoSuchDevice(int32_t index, int32_t count) {
   if (count <= 0) return absl::NotFoundError("this machine has no CUDA device; use cpu");
-  return absl::NotFoundError(absl::StrCat("there is no CUDA device ", index,
-                                          "; this machine has ", count, ", counted from 0; use ",
+  return absl::NotFoundError(absl::StrCat("there is no CUDA device ", index, "; this machine has ",
+                                          count, ", counted from 0; use ",
                                           count == 1 ? "cuda:0" : "one of these"));
 }
 

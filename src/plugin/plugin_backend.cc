@@ -51,8 +51,8 @@ absl::StatusOr<std::unique_ptr<backend::Backend>> PluginBackend::Create(
   if (!device.ok()) return device.status();
   std::unique_ptr<PluginBackend> backend(
       new PluginBackend(*std::move(device), *options.memory, options.device_index));
-  absl::StatusOr<memory::ForeignMemory> heap = options.memory->ChargeForeign(
-      backend->device_->info().heap_bytes, memory::Tag::kWorkspace);
+  absl::StatusOr<memory::ForeignMemory> heap =
+      options.memory->ChargeForeign(backend->device_->info().heap_bytes, memory::Tag::kWorkspace);
   if (!heap.ok()) return heap.status();
   backend->heap_ = *std::move(heap);
   return backend;
@@ -84,8 +84,8 @@ double PluginBackend::MeasureReadBandwidth() {
         DeviceMemory::Allocate(*device_, memory_, bytes, memory::Tag::kWorkspace);
     if (!buffer.ok()) continue;
     double bandwidth = 0;
-    const absl::Status status = device_->Call(table().measure_read_bandwidth, buffer->address(),
-                                              bytes, &bandwidth);
+    const absl::Status status =
+        device_->Call(table().measure_read_bandwidth, buffer->address(), bytes, &bandwidth);
     return status.ok() && bandwidth > 0 ? bandwidth : 0;
   }
   return 0;

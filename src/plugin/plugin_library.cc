@@ -79,10 +79,11 @@ absl::StatusOr<std::shared_ptr<const PluginLibrary>> PluginLibrary::Open(std::st
 }
 
 absl::Status PluginLibrary::FindTable(const std::string& path) {
-  const auto entry = reinterpret_cast<backend::PluginEntry>(dlsym(handle_.get(), backend::kPluginEntry));
+  const auto entry =
+      reinterpret_cast<backend::PluginEntry>(dlsym(handle_.get(), backend::kPluginEntry));
   if (entry == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat(path, " is no plugin of llmrt: ",
-                                                      LoaderError(), "; ", kRemedy));
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is no plugin of llmrt: ", LoaderError(), "; ", kRemedy));
   }
   const backend::PluginTable* const table = entry();
   if (table == nullptr) {
@@ -90,14 +91,15 @@ absl::Status PluginLibrary::FindTable(const std::string& path) {
   }
   // The version stands first in every version of the table; the rest is looked at in its order.
   if (table->version != backend::kPluginTableVersion || table->bytes != sizeof(*table)) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, " has table version ", table->version, " of ", table->bytes, " bytes; this build has ",
-        backend::kPluginTableVersion, " of ", sizeof(*table), "; ", kRemedy));
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " has table version ", table->version, " of ", table->bytes,
+                     " bytes; this build has ", backend::kPluginTableVersion, " of ",
+                     sizeof(*table), "; ", kRemedy));
   }
   const std::string_view id(table->build_id, strnlen(table->build_id, sizeof(table->build_id)));
   if (id != BuildId()) {
-    return absl::FailedPreconditionError(absl::StrCat(path, " is of build ", id, "; this is build ",
-                                                      BuildId(), "; ", kRemedy));
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is of build ", id, "; this is build ", BuildId(), "; ", kRemedy));
   }
   table_ = table;
   return absl::OkStatus();

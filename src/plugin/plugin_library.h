@@ -1,6 +1,6 @@
-// The shared library that a device's backend lives in, opened at run time: the core runs where it is
-// not there. Finding, opening and checking it is done here; what its table's functions are called
-// for is plugin_backend.h's.
+// The shared library that a device's backend lives in, opened at run time: the core runs where it
+// is not there. Finding, opening and checking it is done here; what its table's functions are
+// called for is plugin_backend.h's.
 #pragma once
 
 #include <memory>

@@ -34,8 +34,7 @@ int64_t PluginBytes(const backend::PluginTable& table, const backend::PluginStep
 
 // Ours: requests and results of draws, and a row of logits.
 int64_t HostBytes(const backend::PluginStepNeeds& needs) {
-  constexpr auto kDraw =
-      static_cast<int64_t>(sizeof(PluginDrawRequest) + sizeof(PluginDrawResult));
+  constexpr auto kDraw = static_cast<int64_t>(sizeof(PluginDrawRequest) + sizeof(PluginDrawResult));
   return needs.logit_rows * kDraw + needs.vocab_size * static_cast<int64_t>(sizeof(float));
 }
 
@@ -47,8 +46,7 @@ int64_t PluginBackend::StepBytes(const backend::StepNeeds& needs,
   return PluginBytes(table(), all) + HostBytes(all);
 }
 
-absl::Status PluginBackend::ReserveSteps(const backend::StepNeeds& needs,
-                                         backend::KvCache& cache) {
+absl::Status PluginBackend::ReserveSteps(const backend::StepNeeds& needs, backend::KvCache& cache) {
   if (cache_ != nullptr) return OpError("ReserveSteps", "steps are reserved for another pass");
   needs_ = NeedsOf(needs, cache.shape());
   absl::StatusOr<memory::LargeBuffer> host =
@@ -82,17 +80,16 @@ absl::Status PluginBackend::CheckStep(const Batch& batch,
   if (batch.num_rows() > needs_.rows ||
       static_cast<int64_t>(logit_rows.size()) > needs_.logit_rows ||
       static_cast<int64_t>(batch.block_tables.size()) > needs_.logit_rows) {
-    return OpError("batch",
-                   absl::StrCat(batch.num_rows(), " rows, ", logit_rows.size(), " logit rows, ",
-                                batch.block_tables.size(), " sequences; reserved were ",
-                                needs_.rows, ", ", needs_.logit_rows, ", ", needs_.logit_rows));
+    return OpError(
+        "batch", absl::StrCat(batch.num_rows(), " rows, ", logit_rows.size(), " logit rows, ",
+                              batch.block_tables.size(), " sequences; reserved were ", needs_.rows,
+                              ", ", needs_.logit_rows, ", ", needs_.logit_rows));
   }
   // Once a step: the ops of every layer rely on it.
   return ops::CheckBlockTables(batch, *cache_, {0, batch.num_rows()});
 }
 
-absl::Status PluginBackend::WriteTables(const Batch& batch,
-                                        const backend::PluginStepMemory& memory,
+absl::Status PluginBackend::WriteTables(const Batch& batch, const backend::PluginStepMemory& memory,
                                         backend::PluginStepCounts* counts) const {
   const int32_t block_size = cache_->shape().block_size;
   const size_t sequences = batch.block_tables.size();
@@ -161,17 +158,17 @@ absl::Status PluginBackend::Draw(const backend::DrawParams& params) {
   const auto count = static_cast<int64_t>(params.requests.size());
   if (params.logits == nullptr || params.vocab_size != needs_.vocab_size ||
       count > needs_.logit_rows) {
-    return OpError("Draw", absl::StrCat(count, " draws from ", params.vocab_size,
-                                        " logits; reserved were ", needs_.logit_rows, " from ",
-                                        needs_.vocab_size));
+    return OpError("Draw",
+                   absl::StrCat(count, " draws from ", params.vocab_size, " logits; reserved were ",
+                                needs_.logit_rows, " from ", needs_.vocab_size));
   }
   num_drawn_ = 0;
   if (count == 0) return absl::OkStatus();
   for (int64_t i = 0; i < count; ++i) {
     const backend::DrawRequest& request = params.requests[static_cast<size_t>(i)];
     if (request.logit_row < 0 || request.logit_row >= num_logit_rows_) {
-      return OpError("Draw", absl::StrCat("from logit row ", request.logit_row, " of ",
-                                          num_logit_rows_));
+      return OpError("Draw",
+                     absl::StrCat("from logit row ", request.logit_row, " of ", num_logit_rows_));
     }
     Requests()[i] = {.logit_row = request.logit_row,
                      .temperature = request.temperature,
@@ -180,8 +177,8 @@ absl::Status PluginBackend::Draw(const backend::DrawParams& params) {
                      .sample_index = request.sample_index,
                      .reserved = 0};
   }
-  absl::Status status = device_->Call(table().draw, reinterpret_cast<uint64_t>(params.logits),
-                                      Requests(), count);
+  absl::Status status =
+      device_->Call(table().draw, reinterpret_cast<uint64_t>(params.logits), Requests(), count);
   if (status.ok()) num_drawn_ = count;
   return status;
 }
@@ -203,12 +200,10 @@ absl::Status PluginBackend::DrawnTokens(absl::Span<int32_t> tokens) {
 
 absl::StatusOr<absl::Span<const float>> PluginBackend::HostView(const float* data, int64_t count) {
   if (data == nullptr || count < 0 || count > needs_.vocab_size) {
-    return OpError("HostView",
-                   absl::StrCat(count, " floats; reserved were ", needs_.vocab_size));
+    return OpError("HostView", absl::StrCat(count, " floats; reserved were ", needs_.vocab_size));
   }
-  absl::Status status =
-      device_->Call(table().download, View(), reinterpret_cast<uint64_t>(data),
-                    count * static_cast<int64_t>(sizeof(float)));
+  absl::Status status = device_->Call(table().download, View(), reinterpret_cast<uint64_t>(data),
+                                      count * static_cast<int64_t>(sizeof(float)));
   if (!status.ok()) return status;
   return absl::Span<const float>(View(), static_cast<size_t>(count));
 }

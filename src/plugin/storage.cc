@@ -86,9 +86,9 @@ absl::StatusOr<int64_t> PluginMatrix::Bytes(WeightType type, int64_t rows, int64
                                                  " do not run on this device; use cpu"));
   }
   if (rows < 0 || rows > kDimensionMax || cols <= 0 || cols > kDimensionMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a matrix of ", rows, " x ", cols, " cannot exist; rows and columns are 1 to ",
-                     kDimensionMax));
+    return absl::InvalidArgumentError(absl::StrCat("a matrix of ", rows, " x ", cols,
+                                                   " cannot exist; rows and columns are 1 to ",
+                                                   kDimensionMax));
   }
   const int64_t stride = StrideOf(type, cols);
   if (rows > (std::numeric_limits<int64_t>::max() - DeviceMemory::kGranularity) / stride) {
@@ -107,8 +107,7 @@ absl::StatusOr<std::unique_ptr<backend::Matrix>> PluginMatrix::Create(Device& de
   absl::StatusOr<DeviceMemory> storage =
       DeviceMemory::Allocate(device, memory, *bytes, memory::Tag::kWeights);
   if (!storage.ok()) return storage.status();
-  return std::unique_ptr<backend::Matrix>(
-      new PluginMatrix(*std::move(storage), type, rows, cols));
+  return std::unique_ptr<backend::Matrix>(new PluginMatrix(*std::move(storage), type, rows, cols));
 }
 
 int64_t PluginMatrix::row_stride() const { return StrideOf(type_, cols_); }
@@ -172,8 +171,8 @@ absl::Status PluginKvCache::CopyBlocks(Device& device,
                                                 "; the cache has blocks 0 to ", num_blocks_ - 1));
     }
     if (copy.from == copy.to) continue;
-    absl::Status status = device.Call(device.table().copy, AddressOf(copy.to),
-                                      AddressOf(copy.from), shape_.BlockBytes());
+    absl::Status status = device.Call(device.table().copy, AddressOf(copy.to), AddressOf(copy.from),
+                                      shape_.BlockBytes());
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -191,9 +190,10 @@ absl::Status PluginKvCache::ReadBlock(Device& device, int32_t block,
 }
 
 backend::PluginKv PluginKvCache::ForDevice(int32_t layer) const {
-  const backend::PluginElement element = shape_.type == backend::KvType::kF32   ? backend::kPluginF32
-                                         : shape_.type == backend::KvType::kF16 ? backend::kPluginF16
-                                                                                : backend::kPluginBF16;
+  const backend::PluginElement element = shape_.type == backend::KvType::kF32 ? backend::kPluginF32
+                                         : shape_.type == backend::KvType::kF16
+                                             ? backend::kPluginF16
+                                             : backend::kPluginBF16;
   return {.element = element,
           .block_size = shape_.block_size,
           .num_kv_heads = shape_.num_kv_heads,
@@ -217,8 +217,7 @@ absl::Status DownloadFrom(Device& device, const backend::Buffer& buffer, int64_t
   absl::Status status = CheckCopy("download", buffer, offset, out.size());
   if (!status.ok() || out.empty()) return status;
   const auto from = reinterpret_cast<uint64_t>(buffer.data() + offset);
-  return device.Call(device.table().download, out.data(), from,
-                     static_cast<int64_t>(out.size()));
+  return device.Call(device.table().download, out.data(), from, static_cast<int64_t>(out.size()));
 }
 
 }  // namespace llmrt::plugin

@@ -45,7 +45,8 @@ TEST(NumericClassTest, MatrixUnitsHaveClassesOfTheirOwn) {
     EXPECT_EQ(c.activation_block, 1) << c.name;
     EXPECT_LT(c.name.size(), 32u) << c.name;
   }
-  EXPECT_EQ(DescribeClass(kFloat16Mma).substr(0, 43), "float16-mma-16: float16 activations, blocks");
+  EXPECT_EQ(DescribeClass(kFloat16Mma).substr(0, 43),
+            "float16-mma-16: float16 activations, blocks");
   EXPECT_NE(kBFloat16Mma.name, kBFloat16Pairs.name);
 }
 

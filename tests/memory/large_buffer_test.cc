@@ -201,8 +201,7 @@ TEST(ForeignMemoryTest, RefusalIsThatOfABufferAndChargesNothing) {
   EXPECT_EQ(refused, memory.Allocate(601, Tag::kKv).status());
   EXPECT_EQ(memory.used_bytes(), 400);
   EXPECT_TRUE(memory.ChargeForeign(600, Tag::kKv).ok());
-  EXPECT_EQ(memory.ChargeForeign(-1, Tag::kKv).status().code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(memory.ChargeForeign(-1, Tag::kKv).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ForeignMemoryTest, HostHooksAreNotAskedForIt) {
