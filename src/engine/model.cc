@@ -54,6 +54,15 @@ int64_t Model::vocab_size() const {
 }
 
 absl::StatusOr<Plan> Model::MakePlan(const EngineOptions& options) const {
+  Plan numbers;
+  absl::Status why_not;
+  absl::Status status = UseFirstDevice(
+      options, [&](const EngineOptions& chosen) { return PlanOnto(chosen, numbers); }, why_not);
+  if (!status.ok()) return status;
+  return numbers;
+}
+
+absl::Status Model::PlanOnto(const EngineOptions& options, Plan& numbers) const {
   memory::LargeMemory memory(0);
   absl::StatusOr<std::unique_ptr<backend::Backend>> backend =
       SelectBackend(options, memory, options.job_hook);
@@ -64,7 +73,8 @@ absl::StatusOr<Plan> Model::MakePlan(const EngineOptions& options) const {
   plan->numbers.read_bandwidth_bytes_per_second = bandwidth;
   plan->numbers.decode_tokens_per_second_ceiling =
       DecodeCeiling(*plan, *file_, **backend, bandwidth);
-  return plan->numbers;
+  numbers = plan->numbers;
+  return absl::OkStatus();
 }
 
 }  // namespace llmrt::engine

@@ -34,6 +34,7 @@ struct Plan {
   double read_bandwidth_bytes_per_second = 0;
   double decode_tokens_per_second_ceiling = 0;
   int64_t heap_bytes = 0;
+  int64_t overhead_bytes = 0;
 };
 
 // Heap of an opened model: its metadata and the tokenizer's tables.
@@ -64,6 +65,8 @@ class Model {
  private:
   Model() = default;
   static absl::StatusOr<std::shared_ptr<Model>> OpenHere(ModelSource& source, bool use_mmap);
+  // On the device that the options name.
+  absl::Status PlanOnto(const EngineOptions& options, Plan& numbers) const;
   ModelHeap heap_;
   std::unique_ptr<formats::ModelFile> file_;
   std::unique_ptr<text::Tokenizer> tokenizer_;  // null: see tokenizer_status_

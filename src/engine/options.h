@@ -26,6 +26,9 @@ struct EngineOptions {
   backend::KvType kv_type = backend::KvType::kF16;
   backend::NumericMode numerics = backend::NumericMode::kExact;
   backend::CpuTier tier = backend::CpuTier::kBest;
+  std::string plugin_folder;  // of libllmrt_cuda.so; empty: that of the core's own file
+  int64_t cuda_context = 0;   // the host's CUcontext; 0: one of the plugin's own
+  int64_t cuda_stream = 0;    // the host's CUstream in that context
   bool use_mmap = false;
   bool pumped = false;
   int32_t block_size = 16;          // tokens

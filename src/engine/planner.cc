@@ -16,6 +16,10 @@ namespace {
 // larger vocabulary should not make them cost more workspace than the rest of the step.
 constexpr int64_t kLogitRowsMin = 16;
 
+// Of the backends in libraries of their own (src/plugin/storage.h).
+constexpr int64_t kSlabBytes = int64_t{128} << 20;
+constexpr int64_t kSlabRecordBytes = 40;
+
 absl::StatusOr<int64_t> ContextLength(const EngineOptions& options,
                                       const model::LlamaConfig& config) {
   if (options.context_length > config.context_length) {
@@ -40,7 +44,10 @@ class Costs {
   // The heap's share of the peak. While the model is opened and while its weights are read, KV and
   // workspace (the kernels' scratch memory aside) are not there yet: only what passes them counts.
   int64_t HeapBytes(int64_t blocks) const {
-    const int64_t running = RunningHeapBytes(heap_, blocks, ContextLength(blocks));
+    // A device's cache is in pieces of at least kSlabBytes, of each of which there is a record.
+    const int64_t slabs = 1 + blocks * block_bytes_ / kSlabBytes;
+    const int64_t running =
+        RunningHeapBytes(heap_, blocks, ContextLength(blocks)) + slabs * kSlabRecordBytes;
     const int64_t not_yet = blocks * block_bytes_ + numbers_.workspace_bytes - scratch_bytes_;
     const int64_t loading = LoadingHeapBytes(heap_) - not_yet;
     const int64_t opening =
@@ -51,6 +58,11 @@ class Costs {
   int64_t TotalBytes(int64_t blocks) const {
     return numbers_.weights_bytes + numbers_.workspace_bytes + blocks * block_bytes_ +
            HeapBytes(blocks);
+  }
+
+  // What a device of its own has to hold: all but the heap.
+  int64_t DeviceBytes(int64_t blocks) const {
+    return numbers_.weights_bytes + numbers_.workspace_bytes + blocks * block_bytes_;
   }
 
  private:
@@ -85,6 +97,17 @@ absl::StatusOr<int64_t> KvBlocks(const EngineOptions& options, const Plan& numbe
     (costs.TotalBytes(middle) <= budget ? fits : too_many) = middle;
   }
   return fits;
+}
+
+// A device that tells how much memory it has is not loaded onto in vain.
+absl::Status CheckFits(const backend::Backend& backend, const Plan& numbers, int64_t needed) {
+  if (backend.FreeBytes() == 0 || needed <= backend.FreeBytes()) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat(backend.device(), " has ", backend.FreeBytes(), " bytes free; weights need ",
+                   numbers.weights_bytes, ", KV ", numbers.kv_bytes, " (", numbers.kv_blocks,
+                   " blocks) and workspace ", numbers.workspace_bytes, " bytes, together ", needed,
+                   "; lower context_length, sessions or memory_budget_bytes, or choose a smaller "
+                   "model"));
 }
 
 // What of the plan the heap's share follows from.
@@ -154,6 +177,9 @@ absl::StatusOr<LoadPlan> MakeLoadPlan(const formats::ModelFile& file, const Mode
                                               " bytes are beyond any address space; shorten the "
                                               "context or plan for fewer sessions"));
   }
+  absl::Status fits = CheckFits(backend, numbers, costs.DeviceBytes(*blocks));
+  if (!fits.ok()) return fits;
+  numbers.overhead_bytes = backend.OverheadBytes();
   numbers.heap_bytes = costs.HeapBytes(*blocks);
   numbers.total_bytes = costs.TotalBytes(*blocks);
   numbers.context_length = costs.ContextLength(*blocks);

@@ -114,6 +114,38 @@ absl::Status CheckVocabulary(const Model& model, const model::LlamaConfig& confi
                                           " rows"));
 }
 
+// Fills resources that hold nothing but the model, on the device that the options name.
+absl::Status LoadOnto(Resources& resources, const EngineOptions& options,
+                      const FractionCallback& progress, const EngineAccounts& accounts) {
+  resources.host_hooks = options.memory_hooks;
+  resources.host_job_hook = options.job_hook;
+  resources.memory = std::make_unique<memory::LargeMemory>(accounts.everything,
+                                                           InHostFpMode(resources.host_hooks));
+  absl::StatusOr<std::unique_ptr<backend::Backend>> backend =
+      SelectBackend(options, *resources.memory, resources.host_job_hook);
+  if (!backend.ok()) return backend.status();
+  resources.backend = *std::move(backend);
+  absl::StatusOr<LoadPlan> plan =
+      MakeLoadPlan(resources.model->file(), resources.model->heap(), options, *resources.backend);
+  if (!plan.ok()) return plan.status();
+  resources.plan = *std::move(plan);
+  absl::Status status = CheckVocabulary(*resources.model, resources.plan.config);
+  if (!status.ok()) return status;
+  if (!progress(0)) return absl::CancelledError("the load was cancelled");
+  status = Allocate(resources, progress);
+  if (!status.ok()) return status;
+  resources.fingerprint = Fingerprint(resources, options);
+  return absl::OkStatus();
+}
+
+// What became of "auto", in one record.
+void LogChoice(const backend::Backend& chosen, const absl::Status& why_not, LogRing& log) {
+  log.Add(LogLevel::kInfo, [&] {
+    return absl::StrCat("device auto: using ", chosen.device(), ": ",
+                        why_not.ok() ? "the first that runs the model" : why_not.message());
+  });
+}
+
 }  // namespace
 
 EngineAccounts EngineAccounts::Create(int64_t limit_bytes) {
@@ -130,28 +162,23 @@ absl::StatusOr<std::unique_ptr<Resources>> LoadResources(ModelSource& source,
   if (accounts.heap.get() == nullptr) {
     accounts = EngineAccounts::Create(options.memory_budget_bytes);
   }
-  auto resources = std::make_unique<Resources>();
   absl::StatusOr<std::shared_ptr<const Model>> model = OpenModel(source, options, accounts);
   if (!model.ok()) return model.status();
-  resources->model = *std::move(model);
-  resources->host_hooks = options.memory_hooks;
-  resources->host_job_hook = options.job_hook;
-  resources->memory = std::make_unique<memory::LargeMemory>(accounts.everything,
-                                                            InHostFpMode(resources->host_hooks));
-  absl::StatusOr<std::unique_ptr<backend::Backend>> backend =
-      SelectBackend(options, *resources->memory, resources->host_job_hook);
-  if (!backend.ok()) return backend.status();
-  resources->backend = *std::move(backend);
-  absl::StatusOr<LoadPlan> plan = MakeLoadPlan(resources->model->file(), resources->model->heap(),
-                                               options, *resources->backend);
-  if (!plan.ok()) return plan.status();
-  resources->plan = *std::move(plan);
-  absl::Status status = CheckVocabulary(*resources->model, resources->plan.config);
+  std::unique_ptr<Resources> resources;
+  absl::Status why_not;
+  absl::Status status = UseFirstDevice(
+      options,
+      [&](const EngineOptions& chosen) {
+        // What an earlier device took is gone with them.
+        resources = std::make_unique<Resources>();
+        resources->model = *model;
+        absl::Status loaded = LoadOnto(*resources, chosen, progress, accounts);
+        if (!loaded.ok()) resources.reset();
+        return loaded;
+      },
+      why_not);
   if (!status.ok()) return status;
-  if (!progress(0)) return absl::CancelledError("the load was cancelled");
-  status = Allocate(*resources, progress);
-  if (!status.ok()) return status;
-  resources->fingerprint = Fingerprint(*resources, options);
+  if (options.device == "auto") LogChoice(*resources->backend, why_not, log);
   const Plan& numbers = resources->plan.numbers;
   log.Add(LogLevel::kInfo, [&] {
     return absl::StrCat("loaded on ", resources->backend->DeviceClass(), " with ",

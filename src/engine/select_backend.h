@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "backend/backend.h"
 #include "backend/create_backend.h"
@@ -11,9 +12,20 @@
 
 namespace llmrt::engine {
 
-// `job_hook`, the options' own kept where it outlives the backend, is called in the host's
-// floating-point mode.
-// NOT_FOUND: a device that this machine lacks. FAILED_PRECONDITION: a tier that it lacks.
+// Calls `use` with the options for a device; where options.device is "auto", first for CUDA's first
+// device and, if that fails in a way in which the CPU need not, for the CPU. What failed must have
+// left nothing behind. Mode `reference` is the CPU's alone.
+//
+// The last status; `why_not` is why an earlier device would not do, and OK where none was tried.
+absl::Status UseFirstDevice(const EngineOptions& options,
+                            absl::FunctionRef<absl::Status(const EngineOptions&)> use,
+                            absl::Status& why_not);
+
+// The backend of options.device, "auto" being the CPU here. `job_hook`, the options' own kept where
+// it outlives the backend, is called in the host's floating-point mode; only the CPU has use for
+// it, for `threads` and for `tier`. NOT_FOUND: a device that this machine lacks, or its plugin.
+// FAILED_PRECONDITION: a tier that it lacks, a plugin of another build. INVALID_ARGUMENT: no
+// device's name.
 absl::StatusOr<std::unique_ptr<backend::Backend>> SelectBackend(const EngineOptions& options,
                                                                 memory::LargeMemory& memory,
                                                                 const backend::JobHook& job_hook);

@@ -71,6 +71,18 @@ absl::Status DequantizeVector(const TensorInfo& tensor, absl::Span<const uint8_t
   return quant::DequantizeRow(tensor.type, bytes, out);
 }
 
+absl::Status DoesNotRun(const TensorInfo& tensor, const Backend& backend) {
+  std::string types;
+  for (int i = 0; i < backend::kWeightTypeCount; ++i) {
+    const auto type = static_cast<WeightType>(i);
+    if (!backend.RunsWeights(type)) continue;
+    absl::StrAppend(&types, types.empty() ? "" : ", ", backend::GeometryOf(type).name);
+  }
+  return absl::UnimplementedError(absl::StrCat(
+      "tensor ", tensor.name, " is ", backend::GeometryOf(tensor.type).name, "; ", backend.device(),
+      " runs ", types, "; use device cpu or a model of these types"));
+}
+
 // Adds up what the checks have seen.
 class TensorCensus {
  public:
@@ -78,6 +90,7 @@ class TensorCensus {
 
   void AddMatrix(const std::string& name, int64_t rows, int64_t cols) {
     if (const TensorInfo* tensor = Add(name, rows, cols)) {
+      if (!backend_.RunsWeights(tensor->type)) status_ = DoesNotRun(*tensor, backend_);
       bytes_ += backend_.MatrixBytes(tensor->type, rows, cols);
     }
   }
