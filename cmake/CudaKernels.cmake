@@ -42,7 +42,7 @@ function(llmrt_cuda_images)
       # Warnings are errors here as everywhere; the report of resources comes on stderr.
       add_custom_command(OUTPUT "${fatbin}"
         COMMAND "${CMAKE_COMMAND}" -E env sh "${PROJECT_SOURCE_DIR}/cmake/compile_kernel.sh"
-          "${folder}/${module}.resources.txt" "${LLMRT_NVCC}" -fatbin ${gencode} -std=c++20 -O3 -fmad=false -ftz=true
+          "${folder}/${module}.resources.txt" "${LLMRT_NVCC}" -fatbin ${gencode} -std=c++20 -O3 --expt-relaxed-constexpr -fmad=false -ftz=true
           -prec-div=true -prec-sqrt=true -Werror all-warnings -Xptxas -v,-warn-spills,-warn-lmem-usage
           "-I${PROJECT_SOURCE_DIR}" "-I${PROJECT_SOURCE_DIR}/src" -o "${fatbin}"
           "${PROJECT_SOURCE_DIR}/cuda/kernels/${module}.cu"

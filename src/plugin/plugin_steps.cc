@@ -22,6 +22,7 @@ backend::PluginStepNeeds NeedsOf(const backend::StepNeeds& needs, const backend:
           .context_length = needs.context_length,
           .vocab_size = needs.vocab_size,
           .num_q_heads = needs.num_q_heads,
+          .num_kv_heads = shape.num_kv_heads,
           .head_dim = shape.head_dim};
 }
 
