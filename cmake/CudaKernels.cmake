@@ -20,10 +20,11 @@ function(llmrt_cuda_gencode out)
   set(${out} "${options}" PARENT_SCOPE)
 endfunction()
 
-# llmrt_cuda_images(<module>...): the library llmrt_cuda_images with the array that cuda/launch/kernel_images.h declares.
-# Beside each fatbin lies <module>.resources.txt with the registers, stack and spills of its kernels.
-function(llmrt_cuda_images)
-  set(folder "${PROJECT_BINARY_DIR}/cuda/kernels")
+# llmrt_cuda_images(<library> <array> <source folder> <module>...): the library llmrt_<library> with device code as an array
+# of cuda/launch/kernel_images.h: llmrt::<array>, for example cuda::kKernelImages. Sets LLMRT_CUDA_DEVICE_CODE: whether
+# there is any. Beside each fatbin lies <module>.resources.txt with the registers, stack and spills of its kernels.
+function(llmrt_cuda_images library array source_folder)
+  set(folder "${PROJECT_BINARY_DIR}/cuda/${library}")
   file(MAKE_DIRECTORY "${folder}")
   set(with_code OFF)
   if(LLMRT_NVCC AND NOT LLMRT_CUDA_ARCHITECTURES STREQUAL "none")
@@ -31,38 +32,39 @@ function(llmrt_cuda_images)
   endif()
   set(LLMRT_CUDA_DEVICE_CODE ${with_code} PARENT_SCOPE)
   llmrt_cuda_gencode(gencode)
-  file(GLOB headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cuda/kernels/*.h" "${PROJECT_SOURCE_DIR}/cuda/kernels/*.cuh"
-    "${PROJECT_SOURCE_DIR}/cuda/device/*.h" "${PROJECT_SOURCE_DIR}/src/numerics/*.h")
-  set(entries "")
-  set(data "")
+  file(GLOB headers CONFIGURE_DEPENDS "${source_folder}/*.h" "${source_folder}/*.cuh"
+    "${PROJECT_SOURCE_DIR}/cuda/kernels/*.h" "${PROJECT_SOURCE_DIR}/cuda/device/*.h"
+    "${PROJECT_SOURCE_DIR}/src/numerics/*.h")
+  set(LLMRT_IMAGE_DATA "")
+  set(LLMRT_IMAGE_ENTRIES "")
   set(fatbins "")
   foreach(module IN LISTS ARGN)
     if(with_code)
       set(fatbin "${folder}/${module}.fatbin")
       # Warnings are errors here as everywhere; the report of resources comes on stderr.
       add_custom_command(OUTPUT "${fatbin}"
-        COMMAND "${CMAKE_COMMAND}" -E env sh "${PROJECT_SOURCE_DIR}/cmake/compile_kernel.sh"
-          "${folder}/${module}.resources.txt" "${LLMRT_NVCC}" -fatbin ${gencode} -std=c++20 -O3 --expt-relaxed-constexpr -fmad=false -ftz=true
-          -prec-div=true -prec-sqrt=true -Werror all-warnings -Xptxas -v,-warn-spills,-warn-lmem-usage
-          "-I${PROJECT_SOURCE_DIR}" "-I${PROJECT_SOURCE_DIR}/src" -o "${fatbin}"
-          "${PROJECT_SOURCE_DIR}/cuda/kernels/${module}.cu"
-        DEPENDS "${PROJECT_SOURCE_DIR}/cuda/kernels/${module}.cu" ${headers}
-          "${PROJECT_SOURCE_DIR}/cmake/compile_kernel.sh"
+        COMMAND sh "${PROJECT_SOURCE_DIR}/cmake/compile_kernel.sh"
+          "${folder}/${module}.resources.txt" "${LLMRT_NVCC}" -fatbin ${gencode} -std=c++20 -O3
+          --expt-relaxed-constexpr -fmad=false -ftz=true -prec-div=true -prec-sqrt=true -Werror all-warnings
+          -Xptxas -v,-warn-spills,-warn-lmem-usage "-I${PROJECT_SOURCE_DIR}" "-I${PROJECT_SOURCE_DIR}/src"
+          "-I${PROJECT_SOURCE_DIR}/tests" -o "${fatbin}" "${source_folder}/${module}.cu"
+        DEPENDS "${source_folder}/${module}.cu" ${headers} "${PROJECT_SOURCE_DIR}/cmake/compile_kernel.sh"
         COMMENT "Compiling kernels ${module}" VERBATIM)
       list(APPEND fatbins "${fatbin}")
-      string(APPEND data "LLMRT_IMAGE(${module}, \"${fatbin}\")\n")
+      string(APPEND LLMRT_IMAGE_DATA "LLMRT_IMAGE(${module}, \"${fatbin}\")\n")
     else()
-      string(APPEND data "LLMRT_NO_IMAGE(${module})\n")
+      string(APPEND LLMRT_IMAGE_DATA "LLMRT_NO_IMAGE(${module})\n")
     endif()
-    string(APPEND entries "    LLMRT_ENTRY(${module}),\n")
+    string(APPEND LLMRT_IMAGE_ENTRIES "    LLMRT_ENTRY(${module}),\n")
   endforeach()
-  set(LLMRT_IMAGE_DATA "${data}")
-  set(LLMRT_IMAGE_ENTRIES "${entries}")
-  configure_file("${PROJECT_SOURCE_DIR}/cmake/kernel_images.cc.in" "${PROJECT_BINARY_DIR}/cuda/kernel_images.cc" @ONLY)
-  # The assembler includes the fatbins, which the compiler does not tell about.
-  set_source_files_properties("${PROJECT_BINARY_DIR}/cuda/kernel_images.cc" PROPERTIES OBJECT_DEPENDS "${fatbins}")
-  llmrt_library(cuda_images SOURCES "${PROJECT_BINARY_DIR}/cuda/kernel_images.cc")
-  target_include_directories(llmrt_cuda_images PUBLIC "${PROJECT_SOURCE_DIR}")
-  # ccache does not know the fatbins either.
-  set_target_properties(llmrt_cuda_images PROPERTIES CXX_COMPILER_LAUNCHER "")
+  string(REGEX MATCH "^(.*)::([^:]*)$" matched "${array}")
+  set(LLMRT_IMAGE_NAMESPACE "llmrt::${CMAKE_MATCH_1}")
+  set(LLMRT_IMAGE_ARRAY "${CMAKE_MATCH_2}")
+  set(source "${PROJECT_BINARY_DIR}/cuda/${library}.cc")
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/kernel_images.cc.in" "${source}" @ONLY)
+  # The assembler includes the fatbins, which neither the compiler nor ccache knows of.
+  set_source_files_properties("${source}" PROPERTIES OBJECT_DEPENDS "${fatbins}")
+  llmrt_library(${library} SOURCES "${source}")
+  target_include_directories(llmrt_${library} PUBLIC "${PROJECT_SOURCE_DIR}")
+  set_target_properties(llmrt_${library} PROPERTIES CXX_COMPILER_LAUNCHER "")
 endfunction()

@@ -21,6 +21,8 @@
 //   void Store(T* p, T value)
 //   uint8_t* SharedMemory()
 //   void SyncBlock(), SyncWarp()
+//   void AwaitEarlierGrids()      with programmatic dependent launch: until their results are there
+//   void ReleaseLaterGrids()      lets them start while this one still runs
 //   T ShuffleXor(T value, uint32_t lane_mask)                 T of 4 or 8 bytes
 //   T ShuffleFrom(T value, uint32_t source_lane)
 //   uint32_t Ballot(bool predicate)

@@ -46,6 +46,18 @@ LLMRT_DEVICE T ShuffleFrom(T value, uint32_t source_lane) {
 }
 LLMRT_DEVICE uint32_t Ballot(bool predicate) { return __ballot_sync(0xffffffffu, predicate); }
 
+// Before 9.0 grids of a stream do not overlap.
+LLMRT_DEVICE void AwaitEarlierGrids() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+LLMRT_DEVICE void ReleaseLaterGrids() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 LLMRT_DEVICE uint32_t SharedAddress(const void* p) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(p));
 }

@@ -70,6 +70,8 @@ class TestDevice {
   const DriverTable& driver() const { return driver_; }
   int major() const { return major_; }
   int minor() const { return minor_; }
+  // Of the context that is current for this thread.
+  CuStream stream() const { return stream_; }
 
   // Runs a kernel to its end. Empty, or what went wrong.
   template <typename Args>
