@@ -184,7 +184,7 @@ void Block::CheckAddress(const Call& call, uintptr_t address, size_t bytes, bool
   if (offset >= -4096 && offset < ptrdiff_t{kSharedBytesMax}) {
     where +=
         " (byte " + std::to_string(offset) + " of " + std::to_string(shared_range_.bytes) + ")";
-  } else if (DeviceMemory().Before(address, &before)) {
+  } else if (!shared_only && DeviceMemory().Before(address, &before)) {
     where = "outside of device memory (byte " + std::to_string(address - before.begin) + " of an " +
             "allocation of " + std::to_string(before.bytes) + ")";
   } else if (!shared_only) {

@@ -22,10 +22,10 @@ class Random {
   }
   // One of the set bits of a mask that is not zero: its number.
   uint32_t PickBit(uint32_t mask) {
-    const uint32_t turn = static_cast<uint32_t>(Next() >> 59);
-    return (static_cast<uint32_t>(std::countr_zero(std::rotr(mask, static_cast<int>(turn)))) +
-            turn) %
-           32;
+    for (uint32_t left = Below(static_cast<uint32_t>(std::popcount(mask))); left > 0; --left) {
+      mask &= mask - 1;
+    }
+    return static_cast<uint32_t>(std::countr_zero(mask));
   }
 
  private:
