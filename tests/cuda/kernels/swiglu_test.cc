@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cuda/kernels/elementwise.h"
+#include "numerics/exact_math.h"
 #include "tests/cuda/kernels/kernel_case.h"
 #include "tests/ops/random_data.h"
 
@@ -72,6 +73,19 @@ TEST(SwiGluKernelTest, GatesOfEverySizeEqualTheOracle) {
   std::vector<float> up(gate.size(), 1.0f);
   for (size_t i = 0; i < up.size(); i += 3) up[i] = -1.7f;
   Check(gate, up, 0, "swiglu_gates");
+}
+
+// Products within a few units of 2^-126, the smallest normal number: here machines that flush
+// denormals could differ in whether they round first.
+TEST(SwiGluKernelTest, ProductsAtTheEdgeOfTheDenormalsEqualTheOracle) {
+  std::vector<float> gate, up;
+  for (int i = 0; i < 2000; ++i) {
+    gate.push_back(-50.0f - 0.01f * static_cast<float>(i));
+    const double exact = 0x1p-126 / static_cast<double>(numerics::Silu(gate.back()));
+    const uint32_t bits = numerics::FloatBits(static_cast<float>(exact));
+    up.push_back(numerics::BitsToFloat(bits + static_cast<uint32_t>(i % 5) - 2));
+  }
+  Check(gate, up, 0, "swiglu_edge");
 }
 
 }  // namespace
