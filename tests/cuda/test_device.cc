@@ -27,8 +27,9 @@ bool FindEmulation(Emulation* emulation) {
 }  // namespace
 
 TestDevice& TestDevice::Get() {
-  static TestDevice device;
-  return device;
+  // Never destroyed: what a driver keeps for the thread is gone before static objects are.
+  static TestDevice* const device = new TestDevice;
+  return *device;
 }
 
 TestDevice::TestDevice() { problem_ = Open(); }
