@@ -1,7 +1,7 @@
 // Arguments and shapes of the kernels that work on one row at a time. Their results equal those of
 // the CPU backend bit for bit (ops/*.h has the formulas); only Prepare's 16-bit formats are the
-// GPU's own. Every pointer to floats or to the table is aligned to 16 bytes, so that rows whose
-// length is a multiple of 4 are moved in vectors.
+// GPU's own. Pointers to floats, to the table and to prepared rows are aligned to 16 bytes, so that
+// rows whose length is a multiple of 4 are moved in vectors.
 #pragma once
 
 #include "cuda/kernels/step_view.h"
