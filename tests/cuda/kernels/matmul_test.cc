@@ -184,12 +184,11 @@ class Product {
 
 class MatMulTest : public testing::Test {
  protected:
-  void SetUp() override {
-    ASSERT_TRUE(TestDevice::Get().ok()) << TestDevice::Get().problem();
-    if (emulation() != nullptr) emulation()->reset();
-  }
+  void SetUp() override { ASSERT_TRUE(TestDevice::Get().ok()) << TestDevice::Get().problem(); }
   void TearDown() override {
-    if (emulation() != nullptr) emulation()->reset();
+    if (emulation() == nullptr) return;
+    emulation()->set_seed(1);
+    emulation()->set_architecture(9, 0);
   }
   static const Emulation* emulation() { return TestDevice::Get().emulation(); }
   static int major() { return TestDevice::Get().major(); }
