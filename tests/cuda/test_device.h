@@ -28,6 +28,7 @@ namespace llmrt::cuda {
   X(set_seed)                            \
   X(set_architecture)                    \
   X(set_devices)                         \
+  X(detect_races)                        \
   X(set_total_memory)                    \
   X(context_bytes)                       \
   X(calls)                               \

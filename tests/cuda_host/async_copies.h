@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace llmrt::cuda_host {
@@ -17,8 +18,18 @@ class AsyncCopies {
   void Issue(uint8_t* target, const uint8_t* source, bool read_now);
   // Closes the group of the copies issued since the last one.
   void Commit() { ++closed_groups_; }
-  // Lands all groups but the `newest` last that were closed, in order.
-  void Wait(uint64_t newest);
+  // Lands all groups but the `newest` last that were closed, in order; landed(target) after each
+  // copy.
+  template <typename Landed>
+  void Wait(uint64_t newest, Landed landed) {
+    size_t count = 0;
+    for (; count < copies_.size() && copies_[count].group + newest < closed_groups_; ++count) {
+      const Copy& copy = copies_[count];
+      std::memcpy(copy.target, copy.source != nullptr ? copy.source : copy.bytes, kBytes);
+      landed(copy.target);
+    }
+    copies_.erase(copies_.begin(), copies_.begin() + static_cast<ptrdiff_t>(count));
+  }
   bool pending() const { return !copies_.empty(); }
   void Clear();
 

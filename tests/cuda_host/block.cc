@@ -44,6 +44,8 @@ void Block::Run(const LaunchConfig& config, GridPoint index, Random* random, Fau
   constexpr uint32_t kRestlessness[] = {0, 8, 64, 256};
   restless_ = kRestlessness[random->Below(4)];
   std::memset(shared_, kPoison, config.shared_bytes);
+  detects_races_ = config.detects_races;
+  log_.BeginBlock();
   shared_range_ = {reinterpret_cast<uintptr_t>(shared_), config.shared_bytes};
   for (uint32_t thread = 0; thread < config.threads; ++thread) {
     Lane& lane = lanes_[thread];
@@ -129,6 +131,7 @@ void Block::SettleWarp(uint32_t index) {
     if (++at_barrier_ == num_warps_) ReleaseBarrier();
     return;
   }
+  if (call.wrapper == Wrapper::kSyncWarp) log_.SyncWarp(index);
   PerformWarpCall(lanes, config_->matrix_unit);
   warp.ready = kAllLanes;
   warp.waiting = 0;
@@ -148,6 +151,7 @@ void Block::ReleaseBarrier() {
     runnable_ |= 1u << warp;
   }
   at_barrier_ = 0;
+  log_.SyncBlock();
 }
 
 // Some warps are in a barrier and the others have ended.
@@ -168,6 +172,18 @@ void Block::Fail(FaultKind kind, const Call& call, const std::string& what) {
                     "), thread " + std::to_string(lane_->thread) + ", " + Describe(call) + ": " +
                     what;
   LeaveFiber(&host_);
+}
+
+void Block::FailRace(const Call& call, uint32_t other) {
+  Fail(FaultKind::kLaunchFailed, call,
+       "races with thread " + std::to_string(other) +
+           " for these bytes of shared memory: no barrier lies between");
+}
+
+void Block::WaitCopies(const Call& call, uint64_t newest) {
+  lane_->copies.Wait(newest, [&](const uint8_t* target) {
+    NoteWrite(call, reinterpret_cast<uintptr_t>(target), AsyncCopies::kBytes, false);
+  });
 }
 
 void Block::CheckAddress(const Call& call, uintptr_t address, size_t bytes, bool shared_only) {
@@ -203,6 +219,7 @@ void Block::CopyAsync(const Call& call, void* shared, const void* global, bool v
       Fail(FaultKind::kIllegalAddress, call, "the source is shared memory");
     }
   }
+  NoteWrite(call, reinterpret_cast<uintptr_t>(shared), AsyncCopies::kBytes, false);
   lane_->call = call;
   lane_->copies.Issue(static_cast<uint8_t*>(shared),
                       valid ? static_cast<const uint8_t*>(global) : nullptr,

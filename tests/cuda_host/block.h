@@ -17,6 +17,7 @@
 #include "cuda_host/kernel_registry.h"
 #include "cuda_host/memory_map.h"
 #include "cuda_host/random.h"
+#include "cuda_host/shared_access_log.h"
 #include "cuda_host/site.h"
 
 namespace llmrt::cuda_host {
@@ -62,6 +63,7 @@ struct LaunchConfig {
   uint32_t threads;
   uint32_t shared_bytes;
   MatrixUnit matrix_unit;
+  bool detects_races = true;
 };
 
 // The block that runs; kernels see it through device_host.h.
@@ -85,7 +87,20 @@ class Block {
     return shared_range_.Holds(address, bytes) || DeviceMemory().Holds(address, bytes);
   }
   void CopyAsync(const Call& call, void* shared, const void* global, bool valid);
-  AsyncCopies& copies() { return lane_->copies; }
+  void CommitCopies() { lane_->copies.Commit(); }
+  void WaitCopies(const Call& call, uint64_t newest);
+  // Faults where the access races with another thread's; memory other than shared is not looked at.
+  void NoteRead(const Call& call, uintptr_t address, size_t bytes, bool for_warp) {
+    if (detects_races_ && shared_range_.Holds(address, bytes)) {
+      CheckRace(call, log_.Read(address - shared_range_.begin, bytes,
+                                lane_->thread | (for_warp ? SharedAccessLog::kWarpBit : 0)));
+    }
+  }
+  void NoteWrite(const Call& call, uintptr_t address, size_t bytes, bool same) {
+    if (detects_races_ && shared_range_.Holds(address, bytes)) {
+      CheckRace(call, log_.Write(address - shared_range_.begin, bytes, lane_->thread, same));
+    }
+  }
   // Ends the block; `what` follows the place.
   [[noreturn]] void Fail(FaultKind kind, const Call& call, const std::string& what);
 
@@ -100,6 +115,11 @@ class Block {
   void SettleWarp(uint32_t warp);
   void ReleaseBarrier();
   [[noreturn]] void FailStuck();
+  void CheckRace(const Call& call, SharedAccessLog::Who other) {
+    if (other != SharedAccessLog::kNobody) [[unlikely]]
+      FailRace(call, other);
+  }
+  [[noreturn]] void FailRace(const Call& call, uint32_t other);
 
   FiberStacks stacks_;
   std::unique_ptr<Lane[]> lanes_;
@@ -107,6 +127,8 @@ class Block {
   std::unique_ptr<uint8_t[]> shared_memory_;
   uint8_t* shared_;
   AddressRange shared_range_;
+  SharedAccessLog log_{kSharedBytesMax};
+  bool detects_races_ = true;
 
   const LaunchConfig* config_ = nullptr;
   GridPoint index_ = {};

@@ -34,6 +34,7 @@ TEST_F(BlockTest, ThreadsMeetAtABarrierInEveryOrder) {
 }
 
 TEST_F(BlockTest, AMissingBarrierShowsInEveryOfTwentyOrders) {
+  llmrt_emulation_detect_races(0);
   uint32_t* in = Device(Count(192));
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     llmrt_emulation_set_seed(seed);
@@ -44,6 +45,7 @@ TEST_F(BlockTest, AMissingBarrierShowsInEveryOfTwentyOrders) {
 }
 
 TEST_F(BlockTest, ABarrierThatSomeWarpsNeverReachFailsTheLaunch) {
+  llmrt_emulation_detect_races(0);
   uint32_t* in = Device(Count(64));
   EXPECT_EQ(Run("ReverseKernel", 1, 64, {in, in, 0, 2}), cuda::kCuLaunchFailed);
   EXPECT_NE(message().find("SyncBlock at test_kernels.cu:"), std::string::npos) << message();
@@ -51,6 +53,7 @@ TEST_F(BlockTest, ABarrierThatSomeWarpsNeverReachFailsTheLaunch) {
 }
 
 TEST_F(BlockTest, ABarrierThatSomeLanesNeverReachFailsTheLaunch) {
+  llmrt_emulation_detect_races(0);
   uint32_t* in = Device(Count(64));
   EXPECT_EQ(Run("ReverseKernel", 1, 64, {in, in, 0, 3}), cuda::kCuLaunchFailed);
   EXPECT_NE(message().find("16 lanes of this warp ended without it"), std::string::npos)
@@ -70,7 +73,9 @@ TEST_F(BlockTest, LanesOfAWarpMeetAtTheirBarrier) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     llmrt_emulation_set_seed(seed);
     uint32_t* out = Device(std::vector<uint32_t>(64));
+    llmrt_emulation_detect_races(1);
     ASSERT_EQ(Run("ReverseWarpKernel", 1, 64, {in, out}), cuda::kCuSuccess) << message();
+    llmrt_emulation_detect_races(0);
     EXPECT_EQ(Words(out, 64), reversed);
     ASSERT_EQ(Run("ReverseWarpKernel", 1, 64, {in, out, 0, 1}), cuda::kCuSuccess);
     EXPECT_NE(Words(out, 64), reversed) << seed;

@@ -44,6 +44,11 @@ LLMRT_EXPORT void llmrt_emulation_set_devices(int count) {
   State().settings.devices = count;
 }
 
+LLMRT_EXPORT void llmrt_emulation_detect_races(int on) {
+  const Lock lock(State().mutex);
+  State().settings.detect_races = on != 0;
+}
+
 LLMRT_EXPORT void llmrt_emulation_set_total_memory(uint64_t bytes) {
   const Lock lock(State().mutex);
   State().settings.total_memory = bytes;

@@ -21,6 +21,10 @@ int llmrt_emulation_set_architecture(int major, int minor);
 // With 0, cuInit says that there is none.
 void llmrt_emulation_set_devices(int count);
 
+// Whether threads of a block that touch the same shared memory without a barrier between fail the
+// launch; on at first. Without, only the random order shows them.
+void llmrt_emulation_detect_races(int on);
+
 // Of each device. A context takes llmrt_emulation_context_bytes() of it.
 void llmrt_emulation_set_total_memory(uint64_t bytes);
 uint64_t llmrt_emulation_context_bytes();

@@ -65,17 +65,21 @@ inline uintptr_t AccessAddress(const void* p, const Call& call) {
 template <typename T>
 T Load(const T* p, Location at = Location::current()) {
   static_assert(std::has_single_bit(sizeof(T)) && sizeof(T) <= 16);
+  const Call call = {Wrapper::kLoad, sizeof(T), at};
+  const uintptr_t address = AccessAddress(p, call);
+  running_block->NoteRead(call, address, sizeof(T), false);
   T value;
-  std::memcpy(&value,
-              reinterpret_cast<const void*>(AccessAddress(p, {Wrapper::kLoad, sizeof(T), at})),
-              sizeof(T));
+  std::memcpy(&value, reinterpret_cast<const void*>(address), sizeof(T));
   return value;
 }
 template <typename T>
 void Store(T* p, T value, Location at = Location::current()) {
   static_assert(std::has_single_bit(sizeof(T)) && sizeof(T) <= 16);
-  std::memcpy(reinterpret_cast<void*>(AccessAddress(p, {Wrapper::kStore, sizeof(T), at})), &value,
-              sizeof(T));
+  const Call call = {Wrapper::kStore, sizeof(T), at};
+  void* target = reinterpret_cast<void*>(AccessAddress(p, call));
+  running_block->NoteWrite(call, reinterpret_cast<uintptr_t>(target), sizeof(T),
+                           std::memcmp(target, &value, sizeof(T)) == 0);
+  std::memcpy(target, &value, sizeof(T));
 }
 
 inline uint8_t* SharedMemory() { return running_block->shared(); }
@@ -126,12 +130,12 @@ inline void CopyAsync16(void* shared, const void* global, bool valid,
 }
 inline void CommitCopies(Location at = Location::current()) {
   if (MutationOf({Wrapper::kCommitCopies, 0, at}) == LLMRT_MUTATION_SKIP) return;
-  running_block->copies().Commit();
+  running_block->CommitCopies();
 }
 template <int N>
 void WaitCopies(Location at = Location::current()) {
-  if (MutationOf({Wrapper::kWaitCopies, N, at}) == LLMRT_MUTATION_SKIP) return;
-  running_block->copies().Wait(N);
+  const Call call = {Wrapper::kWaitCopies, N, at};
+  if (MutationOf(call) != LLMRT_MUTATION_SKIP) running_block->WaitCopies(call, N);
 }
 
 inline void LoadMatrices(Wrapper wrapper, uint32_t* out, uint32_t count, const void* row,
@@ -142,6 +146,7 @@ inline void LoadMatrices(Wrapper wrapper, uint32_t* out, uint32_t count, const v
   // Of the lanes, 8 a matrix name its rows.
   if (running_block->lane().thread % kWarpLanes < count * 8) {
     running_block->CheckAddress(call, address, 16, true);
+    running_block->NoteRead(call, address, 16, true);
   }
   running_block->Wait(call, {.input = reinterpret_cast<const void*>(address), .output = out});
 }

@@ -112,6 +112,7 @@ struct Settings {
   int minor = 0;
   int devices = 1;
   uint64_t total_memory = uint64_t{1} << 30;
+  bool detect_races = true;
 };
 
 struct DriverState {

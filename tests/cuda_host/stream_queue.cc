@@ -38,7 +38,8 @@ CuResult RunLaunch(const Operation& operation) {
       .grid = operation.grid,
       .threads = operation.threads,
       .shared_bytes = operation.shared_bytes,
-      .matrix_unit = settings.major == 8 ? MatrixUnit::kAmpere : MatrixUnit::kHopper};
+      .matrix_unit = settings.major == 8 ? MatrixUnit::kAmpere : MatrixUnit::kHopper,
+      .detects_races = settings.detect_races};
   const Fault fault = RunGrid(config, &State().random);
   if (fault.kind == FaultKind::kNone) return cuda::kCuSuccess;
   return Failed(ResultOf(fault.kind), fault.message);

@@ -142,6 +142,28 @@ LLMRT_KERNEL(TwoGroupsKernel, TestArgs, 32) {
   Store(args.out + 2, Load(SharedWords() + 4));
 }
 
+// Copies of 64 threads, two groups on their way at a time; out[i] is the sum of word i of four
+// tiles of 256 words.
+LLMRT_KERNEL(PipelineKernel, TestArgs, 64) {
+  const uint32_t i = ThreadIndex();
+  const auto fetch = [&](uint32_t tile) {
+    if (tile < 4) {
+      CopyAsync16(SharedMemory() + tile % 3 * 1024 + i * 16, args.in + tile * 32 + i * 4, true);
+    }
+    CommitCopies();
+  };
+  fetch(0);
+  fetch(1);
+  uint32_t sum = 0;
+  for (uint32_t tile = 0; tile < 4; ++tile) {
+    WaitCopies<1>();
+    SyncBlock();
+    fetch(tile + 2);
+    sum += Load(SharedWords() + tile % 3 * 256 + (i * 5 + 1) % 256);
+  }
+  Store(args.out + i, sum);
+}
+
 // Copies and, before waiting, lets the host's side of the test see which bytes were read when: the
 // source changes in between.
 LLMRT_KERNEL(LateSourceKernel, TestArgs, 32) {
