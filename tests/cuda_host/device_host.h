@@ -102,6 +102,9 @@ T Shuffle(Wrapper wrapper, T value, uint32_t lane, const Location& at) {
   running_block->Wait(call, {.input = &value, .output = &result, .lane = lane});
   return result;
 }
+// Grids of a stream follow one another here, so the results of earlier ones are there.
+inline void AwaitEarlierGrids() {}
+inline void ReleaseLaterGrids() {}
 template <typename T>
 T ShuffleXor(T value, uint32_t lane_mask, Location at = Location::current()) {
   return Shuffle(Wrapper::kShuffleXor, value, running_block->lane().thread ^ lane_mask, at);
