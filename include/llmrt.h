@@ -174,20 +174,37 @@ typedef enum llmrt_options_kind {
 
 typedef enum llmrt_option {
   /* Engine. i64 unless said; the default in brackets. */
-  LLMRT_ENGINE_DEVICE = 1,  /* bytes: "auto", "cpu", "cuda", "cuda:N" ["auto"] */
-  LLMRT_ENGINE_THREADS = 2, /* compute threads, the caller's included; 0: one a core [0] */
+  /* bytes: "cpu"; "cuda:N", CUDA's device N, or "cuda", its first; "auto": that one if its plugin
+   * is there and it runs and holds the model, else the CPU (the log says which, and why) ["auto"]
+   */
+  LLMRT_ENGINE_DEVICE = 1,
+  LLMRT_ENGINE_THREADS =
+      2, /* compute threads, the caller's included; 0: one a core [0]; CPU only */
   LLMRT_ENGINE_MEMORY_BUDGET_BYTES = 3, /* for weights, KV, workspace and heap; 0: no limit [0] */
   LLMRT_ENGINE_CONTEXT_LENGTH = 4,      /* tokens a session may hold; 0: the model's [0] */
   LLMRT_ENGINE_SESSIONS = 5,            /* full contexts that KV memory is planned for [1] */
   LLMRT_ENGINE_KV_TYPE = 6,  /* bytes: "f32", "f16", "bf16" ["f16"]; f32 if numerics: reference */
   LLMRT_ENGINE_NUMERICS = 7, /* bytes: "exact", "fast", "reference" ["exact"] */
-  LLMRT_ENGINE_TIER = 8,     /* bytes: "portable", "avx2", ""; "": the best ["" ] */
+  LLMRT_ENGINE_TIER = 8,     /* bytes: "portable", "avx2", ""; "": the best ["" ]; CPU only */
   LLMRT_ENGINE_MMAP = 9,     /* 1: map files; a file that shrinks then kills the process [0] */
   LLMRT_ENGINE_PUMPED = 10,  /* 1: the host calls llmrt_engine_step; 0: own thread [0] */
   LLMRT_ENGINE_BLOCK_SIZE = 11,  /* tokens of a KV block: 16 or 32 [16] */
   LLMRT_ENGINE_STEP_TOKENS = 12, /* rows a step may hold; prompts are cut into such chunks [512] */
   LLMRT_ENGINE_LOG_LEVEL = 13,   /* llmrt_log_level that is kept [LLMRT_LOG_INFO] */
   LLMRT_ENGINE_TPOT_TARGET_MS = 14, /* wanted between tokens while prompts run; 0: none [100] */
+  /* bytes: UTF-8 path of the folder of the plugin, libllmrt_cuda.so.VERSION, which devices "cuda"
+   * and "auto" load; "": the folder of the file that this library was loaded from [""]. It must be
+   * of the same build: the load gives NOT_FOUND without it, FAILED_PRECONDITION with another. Not
+   * UTF-8, or a NUL in it: INVALID_ARGUMENT. */
+  LLMRT_ENGINE_PLUGIN_FOLDER = 15,
+  /* The host's CUcontext of the device, as a number; 0: one of the library's own [0]. The host
+   * keeps it alive until the engine is closed or freed. One of another device: INVALID_ARGUMENT of
+   * the load. On every thread the current context is what it was when a call returns. CUDA only. */
+  LLMRT_ENGINE_CUDA_CONTEXT = 16,
+  /* A CUstream of CUDA_CONTEXT, as a number, that work is put on in the order of the steps; 0: one
+   * of the library's own [0]. Kept alive like the context; without one: INVALID_ARGUMENT of the
+   * load. CUDA only. */
+  LLMRT_ENGINE_CUDA_STREAM = 17,
 
   /* Session. */
   LLMRT_SESSION_CONTEXT_LENGTH = 1001, /* tokens; 0: the engine's [0] */
@@ -248,7 +265,8 @@ LLMRT_API llmrt_status llmrt_options_bounds_f64(int32_t key, double* minimum, do
  * Memory hooks. `allocate` returns `bytes` bytes on a boundary of `alignment`, or NULL; `tag` is 0
  * weights, 1 KV, 2 workspace. `release` gets what allocate returned, with the same bytes and tag.
  * They are called from any thread, must not call into the library, and with `user` must stay valid
- * until the engine is closed or freed.
+ * until the engine is closed or freed. Memory of a CUDA device and what its driver pins is counted
+ * like the rest, but comes from the driver.
  */
 typedef void* (*llmrt_allocate)(void* user, int64_t bytes, int64_t alignment, int32_t tag);
 typedef void (*llmrt_deallocate)(void* user, void* pointer, int64_t bytes, int32_t tag);
@@ -362,7 +380,11 @@ typedef struct llmrt_tensor_info {
   char numeric_class[32]; /* "int8-blocks-32": its products' (mode exact, CPU); "": unknown type */
 } llmrt_tensor_info;
 
-/* What an engine takes; of the heap, what the model and full SESSIONS with streams need at most. */
+/*
+ * What an engine takes; of the heap, what the model and full SESSIONS with streams need at most. On
+ * a CUDA device weights and KV are memory of the device; workspace is, too, with what steps need of
+ * pinned and other host memory.
+ */
 typedef struct llmrt_plan {
   int32_t struct_size;
   int32_t block_size; /* tokens a KV block */
@@ -376,6 +398,9 @@ typedef struct llmrt_plan {
   double read_bandwidth_bytes_per_second; /* with the ceiling 0 where llmrt_engine_get_plan tells */
   double decode_tokens_per_second_ceiling; /* bandwidth / bytes read for one token, short context */
   int64_t heap_bytes;                      /* of small objects; total_bytes holds it, too */
+  /* Memory of the device that its driver takes for the context and the kernels, measured when it
+   * was opened; outside of total_bytes and MEMORY_BUDGET_BYTES. 0 on the CPU. */
+  int64_t overhead_bytes;
 } llmrt_plan;
 
 enum {
@@ -423,7 +448,8 @@ LLMRT_API llmrt_status llmrt_model_detokenize(llmrt_model* model, const int32_t*
  * What an engine with these engine options would take. Measures the machine's read bandwidth once
  * (some 100 ms; 0 where unknown). Errors: those of the load that need no weights: UNIMPLEMENTED
  * (architecture, type), RESOURCE_EXHAUSTED (the budget holds not even one block), OUT_OF_RANGE
- * (context), FAILED_PRECONDITION (tier), NOT_FOUND (device), DATA_LOSS.
+ * (context), FAILED_PRECONDITION (tier, a plugin of another build), NOT_FOUND (device, its plugin),
+ * DATA_LOSS. RESOURCE_EXHAUSTED also for a device whose free memory does not hold the plan.
  */
 LLMRT_API llmrt_status llmrt_model_plan(llmrt_model* model, llmrt_options* engine_options,
                                         llmrt_plan* plan);
@@ -518,7 +544,8 @@ typedef struct llmrt_log_info {
  * another kind), RESOURCE_EXHAUSTED (also a budget that does not hold the engine's own object, some
  * 20 KB). All errors of the load show in get_load and wait_load: those of model_open and
  * model_plan, RESOURCE_EXHAUSTED (memory or budget), FAILED_PRECONDITION (a tier that this machine
- * lacks), NOT_FOUND (a device that it lacks), CANCELLED.
+ * lacks, a plugin of another build), NOT_FOUND (a device that it lacks, or its plugin), CANCELLED,
+ * ENGINE_UNHEALTHY (a device that failed meanwhile).
  */
 LLMRT_API llmrt_status llmrt_engine_create(llmrt_source* source, llmrt_options* options,
                                            llmrt_engine** engine);

@@ -115,6 +115,7 @@ llmrt_plan ToPlan(const engine::Plan& plan) {
   out.read_bandwidth_bytes_per_second = plan.read_bandwidth_bytes_per_second;
   out.decode_tokens_per_second_ceiling = plan.decode_tokens_per_second_ceiling;
   out.heap_bytes = plan.heap_bytes;
+  out.overhead_bytes = plan.overhead_bytes;
   return out;
 }
 

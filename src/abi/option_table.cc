@@ -56,6 +56,9 @@ constexpr OptionRow kRows[] = {
     ROW_I64(LLMRT_ENGINE_BLOCK_SIZE, 16, 32, 16),
     ROW_I64(LLMRT_ENGINE_STEP_TOKENS, 1, 65536, 512),
     ROW_I64(LLMRT_ENGINE_TPOT_TARGET_MS, 0, 3600000, 100),
+    ROW_BYTES(LLMRT_ENGINE_PLUGIN_FOLDER, BytesForm::kPath, ""),
+    ROW_I64(LLMRT_ENGINE_CUDA_CONTEXT, kI64Min, kI64Max, 0),
+    ROW_I64(LLMRT_ENGINE_CUDA_STREAM, kI64Min, kI64Max, 0),
     ROW_I64(LLMRT_ENGINE_LOG_LEVEL, LLMRT_LOG_ERROR, LLMRT_LOG_DEBUG, LLMRT_LOG_INFO),
     ROW_I64(LLMRT_SESSION_CONTEXT_LENGTH, 0, kI32Max, 0),
     ROW_I64(LLMRT_SESSION_CONTEXT_POLICY, LLMRT_CONTEXT_STOP, LLMRT_CONTEXT_STOP,
@@ -117,6 +120,19 @@ absl::Status CheckDevice(const OptionRow& row, std::string_view bytes) {
   return absl::InvalidArgumentError(
       absl::StrCat(row.name, " is ", formats::QuoteForMessage(bytes),
                    "; it takes \"auto\", \"cpu\", \"cuda\" and \"cuda:N\"; pass one of these"));
+}
+
+absl::Status CheckPath(const OptionRow& row, std::string_view bytes) {
+  if (const size_t nul = bytes.find('\0'); nul != bytes.npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(row.name, " has a NUL at byte ", nul,
+                     "; a path has none; do not count the one at its end"));
+  }
+  if (const size_t bad = text::FindInvalidUtf8(bytes); bad != bytes.npos) {
+    return absl::InvalidArgumentError(absl::StrCat(row.name, " is not UTF-8 at byte ", bad,
+                                                   "; only UTF-8 is taken; convert it first"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckMultiple(const OptionRow& row, std::string_view bytes, size_t unit) {
@@ -241,6 +257,8 @@ absl::Status CheckValue(const OptionRow& row, std::string_view bytes) {
       return CheckWord(row, bytes);
     case BytesForm::kDevice:
       return CheckDevice(row, bytes);
+    case BytesForm::kPath:
+      return CheckPath(row, bytes);
     case BytesForm::kLogitBias:
       return CheckLogitBias(row, bytes);
     case BytesForm::kTokenIds:

@@ -21,6 +21,7 @@ enum class BytesForm : uint8_t {
   kNone,
   kWord,    // one of `words`
   kDevice,  // "auto", "cpu", "cuda" or "cuda:N"; whether this machine has it is the engine's to say
+  kPath,    // UTF-8 without a NUL; empty: none
   kLogitBias,  // pairs of int32 token id, finite float32 bias
   kTokenIds,   // int32 token ids
   kStrings,    // UTF-8 strings, not empty, each followed by a NUL

@@ -9,11 +9,11 @@
 namespace llmrt::abi {
 namespace {
 
-// -1 as a length is for words and names only: binary values hold NULs.
+// -1 as a length is for words, names and paths only: binary values hold NULs.
 absl::StatusOr<std::string_view> InputBytes(int32_t key, const void* bytes, int64_t length) {
   const OptionRow* row = FindOption(key);
   if (length == -1 && row != nullptr && row->form != BytesForm::kWord &&
-      row->form != BytesForm::kDevice) {
+      row->form != BytesForm::kDevice && row->form != BytesForm::kPath) {
     return absl::InvalidArgumentError(absl::StrCat("the length of ", row->name,
                                                    " is -1, which means NUL-terminated; its bytes "
                                                    "may hold NULs; pass their number"));

@@ -185,6 +185,9 @@ absl::StatusOr<engine::EngineOptions> OptionsObject::ToEngineOptions() const {
   options.step_tokens = static_cast<int32_t>(I64(LLMRT_ENGINE_STEP_TOKENS));
   options.tpot_target_us = I64(LLMRT_ENGINE_TPOT_TARGET_MS) * 1000;
   options.log_level = static_cast<engine::LogLevel>(I64(LLMRT_ENGINE_LOG_LEVEL));
+  options.plugin_folder = Bytes(LLMRT_ENGINE_PLUGIN_FOLDER);
+  options.cuda_context = I64(LLMRT_ENGINE_CUDA_CONTEXT);
+  options.cuda_stream = I64(LLMRT_ENGINE_CUDA_STREAM);
   options.memory_hooks = hooks_;
   options.job_hook = job_hook_;
   return options;

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string_view>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -35,9 +36,10 @@ absl::StatusOr<std::unique_ptr<backend::Backend>> SelectCuda(const EngineOptions
                                     .context = options.cuda_context,
                                     .stream = options.cuda_stream});
   if (backend.ok() || backend::IsDeviceLost(backend.status())) return backend;
-  return absl::Status(
-      backend.status().code(),
-      absl::StrCat("device '", options.device, "' cannot be used: ", backend.status().message()));
+  const std::string_view reason = backend.status().message();
+  return absl::Status(backend.status().code(),
+                      absl::StrCat("device '", options.device, "' cannot be used: ", reason,
+                                   absl::StrContains(reason, "cpu") ? "" : "; use cpu"));
 }
 
 // What the model, the source or the host is to blame for would fail on any device.

@@ -64,7 +64,8 @@ absl::StatusOr<std::shared_ptr<const PluginLibrary>> PluginLibrary::Open(std::st
   const std::string path = PathIn(folder);
   if (access(path.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
     return absl::NotFoundError(
-        absl::StrCat("there is no ", path, "; install the CUDA plugin there or name its folder"));
+        absl::StrCat("there is no ", path,
+                     "; install the CUDA plugin there, name its folder, or use device cpu"));
   }
   // Everything is bound at once, so that what the library lacks shows here and not inside a step;
   // nothing of it becomes visible to the host's other libraries.

@@ -23,6 +23,7 @@ Outcome PrintPlanJson(const llmrt_plan& plan) {
   object["kv_bytes"] = plan.kv_bytes;
   object["workspace_bytes"] = plan.workspace_bytes;
   object["heap_bytes"] = plan.heap_bytes;
+  object["overhead_bytes"] = plan.overhead_bytes;
   object["total_bytes"] = plan.total_bytes;
   object["decode_tokens_per_second_ceiling"] = plan.decode_tokens_per_second_ceiling;
   object["read_bandwidth_bytes_per_second"] = plan.read_bandwidth_bytes_per_second;
@@ -41,15 +42,19 @@ Outcome PrintPlanTable(const llmrt_plan& plan) {
                               " tokens/s, reading at " +
                               FormatNumber(plan.read_bandwidth_bytes_per_second / 1e9, 1) + " GB/s";
   const std::string ceiling = measured ? figures : "unknown";
-  return Print(FormatTable({{"weights", FormatBytes(plan.weights_bytes)},
-                            {"KV per token", FormatBytes(plan.kv_bytes_per_token)},
-                            {"KV cache", blocks},
-                            {"workspace", FormatBytes(plan.workspace_bytes)},
-                            {"heap", FormatBytes(plan.heap_bytes)},
-                            {"total", FormatBytes(plan.total_bytes)},
-                            {"context", std::to_string(plan.context_length) + " tokens"},
-                            {"decode ceiling", ceiling}},
-                           {false, false}));
+  std::vector<std::vector<std::string>> rows = {
+      {"weights", FormatBytes(plan.weights_bytes)},
+      {"KV per token", FormatBytes(plan.kv_bytes_per_token)},
+      {"KV cache", blocks},
+      {"workspace", FormatBytes(plan.workspace_bytes)},
+      {"heap", FormatBytes(plan.heap_bytes)},
+      {"total", FormatBytes(plan.total_bytes)},
+      {"context", std::to_string(plan.context_length) + " tokens"},
+      {"decode ceiling", ceiling}};
+  if (plan.overhead_bytes > 0) {
+    rows.push_back({"driver's own", FormatBytes(plan.overhead_bytes) + ", besides the total"});
+  }
+  return Print(FormatTable(rows, {false, false}));
 }
 
 }  // namespace

@@ -51,6 +51,8 @@ void EngineFlags::AddTo(Arguments* arguments) {
   arguments->Choice("--numerics", "numeric mode", {"exact", "fast", "reference"}, &numerics_);
   arguments->Choice("--tier", "instruction set", {"portable", "avx2", "avx512", "vnni", "amx"},
                     &tier_);
+  arguments->Text("--plugin-folder", "where libllmrt_cuda.so is; without it: beside the library",
+                  &plugin_folder_);
 }
 
 Outcome EngineFlags::MakeOptions(Options* options) const {
@@ -64,6 +66,7 @@ Outcome EngineFlags::MakeOptions(Options* options) const {
   LLMRT_CLI_TRY(SetText(set, LLMRT_ENGINE_KV_TYPE, "--kv-type", kv_type_));
   LLMRT_CLI_TRY(SetInteger(set, LLMRT_ENGINE_MEMORY_BUDGET_BYTES, "--memory", memory_bytes_));
   LLMRT_CLI_TRY(SetText(set, LLMRT_ENGINE_NUMERICS, "--numerics", numerics_));
+  LLMRT_CLI_TRY(SetText(set, LLMRT_ENGINE_PLUGIN_FOLDER, "--plugin-folder", plugin_folder_));
   return SetText(set, LLMRT_ENGINE_TIER, "--tier", tier_);
 }
 

@@ -25,6 +25,7 @@ class EngineFlags {
   std::optional<int64_t> memory_bytes_;
   std::optional<std::string> numerics_;
   std::optional<std::string> tier_;
+  std::optional<std::string> plugin_folder_;
 };
 
 // Sets one option where `value` is given. Numbers outside the library's bounds are wrong usage of
