@@ -49,8 +49,6 @@ LLMRT_KERNEL(MatrixProbeKernel, MatrixProbeArgs, 128) {
   for (int i = 0; i < 4; ++i) Store(args.d + offsets[i], d[i]);
 }
 
-LLMRT_DEVICE float SquareRoot(float x) { return sqrtf(x); }
-
 LLMRT_KERNEL(FunctionProbeKernel, FunctionProbeArgs, 256) {
   const uint32_t index = cuda::BlockIndex().x * cuda::BlockThreads() + cuda::ThreadIndex();
   if (index >= args.count) return;
@@ -62,7 +60,7 @@ LLMRT_KERNEL(FunctionProbeKernel, FunctionProbeArgs, 256) {
   } else if (args.function == ProbedFunction::kToBFloat) {
     result = numerics::IsNan(x) ? 0x7fffu : cuda::PackPair<BFloat16>(x, 0.0f);
   } else {
-    result = ProbeFunction(args.function, bits, [](float v) { return SquareRoot(v); });
+    result = ProbeFunction(args.function, bits);
   }
   Store(args.out + index, result);
 }

@@ -15,10 +15,8 @@ LLMRT_HOST_DEVICE inline uint32_t CanonicalBits(float value) {
   return numerics::IsNan(value) ? 0x7fffffffu : numerics::FloatBits(value);
 }
 
-// `square_root` is the machine's own; the conversions of kToHalf and kToBFloat are the caller's.
-template <typename SquareRoot>
-LLMRT_HOST_DEVICE inline uint32_t ProbeFunction(ProbedFunction function, uint32_t bits,
-                                                SquareRoot square_root) {
+// The conversions of kToHalf and kToBFloat are the caller's.
+LLMRT_HOST_DEVICE inline uint32_t ProbeFunction(ProbedFunction function, uint32_t bits) {
   const float x = numerics::BitsToFloat(bits);
   const float y = numerics::BitsToFloat((bits * 0x9e3779b9u) >> 9 | 0x3f800000u);  // in [1, 2)
   switch (function) {
@@ -41,7 +39,7 @@ LLMRT_HOST_DEVICE inline uint32_t ProbeFunction(ProbedFunction function, uint32_
     case ProbedFunction::kDivide:
       return CanonicalBits(x / (1.5f + y));
     case ProbedFunction::kSquareRoot:
-      return CanonicalBits(square_root(numerics::BitsToFloat(bits & 0x7fffffffu)));
+      return CanonicalBits(numerics::Sqrt(numerics::BitsToFloat(bits & 0x7fffffffu)));
     case ProbedFunction::kMultiplyAdd:
       return CanonicalBits(numerics::Fma(x, y, y));
     case ProbedFunction::kSumOfSquares:
