@@ -108,7 +108,7 @@ TEST(ConversionsTest, EngineInfoIsCopiedFieldByField) {
 }
 
 TEST(ConversionsTest, SmallOutputsAreCopiedFieldByField) {
-  const llmrt_plan plan = ToPlan({16, 1, 2, 3, 4, 5, 6, 7, 8.5, 9.5, 10});
+  const llmrt_plan plan = ToPlan({16, 1, 2, 3, 4, 5, 6, 7, 8.5, 9.5, 10, 11});
   EXPECT_EQ(plan.block_size, 16);
   EXPECT_EQ(plan.weights_bytes, 1);
   EXPECT_EQ(plan.kv_bytes_per_token, 2);
@@ -120,6 +120,7 @@ TEST(ConversionsTest, SmallOutputsAreCopiedFieldByField) {
   EXPECT_EQ(plan.read_bandwidth_bytes_per_second, 8.5);
   EXPECT_EQ(plan.decode_tokens_per_second_ceiling, 9.5);
   EXPECT_EQ(plan.heap_bytes, 10);
+  EXPECT_EQ(plan.overhead_bytes, 11);
   const llmrt_load_info load =
       ToLoadInfo({engine::LoadPhase::kFailed, absl::NotFoundError("x"), 0.5f});
   EXPECT_EQ(load.phase, LLMRT_LOAD_FAILED);

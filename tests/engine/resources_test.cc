@@ -101,6 +101,10 @@ TEST_F(ResourcesTest, ProgressCanEndTheLoad) {
 
 TEST_F(ResourcesTest, TheLoadIsLoggedWithItsNumbers) {
   const auto resources = Load({});
+  // First comes what device was chosen, and why.
+  const auto device = log_.Poll(1000);
+  ASSERT_TRUE(device.ok());
+  EXPECT_EQ(device->text.find("device auto: using cpu: "), 0u) << device->text;
   const auto record = log_.Poll(1000);
   ASSERT_TRUE(record.ok());
   EXPECT_NE(record->text.find(std::to_string((*resources)->plan.numbers.weights_bytes)),

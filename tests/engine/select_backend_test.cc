@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
 namespace llmrt::engine {
 namespace {
 
@@ -18,13 +23,83 @@ TEST(SelectBackendTest, AutoAndCpuAreTheCpu) {
   }
 }
 
-TEST(SelectBackendTest, ADeviceThatIsNotThereIsNotFound) {
+TEST(SelectBackendTest, ADeviceWhosePluginIsNotThereIsNotFound) {
   memory::LargeMemory memory(0);
   EngineOptions options;
-  options.device = "cuda:0";
-  const absl::Status status = SelectBackend(options, memory, options.job_hook).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
-  EXPECT_NE(status.message().find("cuda:0"), std::string_view::npos);
+  options.plugin_folder = "/nowhere";
+  for (const char* device : {"cuda", "cuda:0", "cuda:12"}) {
+    options.device = device;
+    const absl::Status status = SelectBackend(options, memory, options.job_hook).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+    for (const std::string& part :
+         {absl::StrCat("'", device, "'"), std::string("/nowhere/"), std::string("cpu")}) {
+      EXPECT_NE(status.message().find(part), std::string_view::npos) << status;
+    }
+  }
+}
+
+TEST(SelectBackendTest, WhatIsNoDevicesNameIsAnInvalidArgument) {
+  memory::LargeMemory memory(0);
+  EngineOptions options;
+  for (const char* device :
+       {"", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda1", "cuda:99999999999"}) {
+    options.device = device;
+    EXPECT_EQ(SelectBackend(options, memory, options.job_hook).status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << device;
+  }
+}
+
+TEST(SelectBackendTest, AutoTriesTheCpuAfterADeviceThatWillNotDo) {
+  EngineOptions options;
+  std::vector<std::string> tried;
+  absl::Status first, why_not;
+  const auto use = [&](const EngineOptions& chosen) {
+    tried.push_back(chosen.device);
+    return tried.size() == 1 ? first : absl::OkStatus();
+  };
+  EXPECT_TRUE(UseFirstDevice(options, use, why_not).ok());
+  EXPECT_TRUE(why_not.ok());
+  EXPECT_EQ(tried, std::vector<std::string>{"cuda:0"});
+
+  first = absl::NotFoundError("no plugin");
+  tried.clear();
+  EXPECT_TRUE(UseFirstDevice(options, use, why_not).ok());
+  EXPECT_EQ(why_not, first);
+  EXPECT_EQ(tried, (std::vector<std::string>{"cuda:0", "cpu"}));
+
+  // What would go wrong anywhere is said at once.
+  for (const absl::Status& status : {absl::CancelledError("x"), absl::DataLossError("x"),
+                                     absl::UnavailableError("x"), absl::OutOfRangeError("x")}) {
+    first = status;
+    tried.clear();
+    EXPECT_EQ(UseFirstDevice(options, use, why_not), status);
+    EXPECT_EQ(tried.size(), 1u);
+  }
+
+  options.numerics = backend::NumericMode::kReference;
+  first = absl::OkStatus();
+  tried.clear();
+  EXPECT_TRUE(UseFirstDevice(options, use, why_not).ok());
+  EXPECT_EQ(tried, std::vector<std::string>{"cpu"});
+}
+
+TEST(SelectBackendTest, ANamedDeviceIsTheOnlyOneTried) {
+  EngineOptions options;
+  options.device = "cuda:3";
+  int tried = 0;
+  absl::Status why_not;
+  const absl::Status status = UseFirstDevice(
+      options,
+      [&](const EngineOptions& chosen) {
+        ++tried;
+        EXPECT_EQ(chosen.device, "cuda:3");
+        return absl::NotFoundError("none");
+      },
+      why_not);
+  EXPECT_EQ(status, absl::NotFoundError("none"));
+  EXPECT_TRUE(why_not.ok());
+  EXPECT_EQ(tried, 1);
 }
 
 TEST(SelectBackendTest, ReferenceNumericsKeepKvInFloat32) {
