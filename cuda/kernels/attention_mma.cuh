@@ -28,6 +28,10 @@ namespace llmrt::cuda {
 inline constexpr uint32_t kKeySteps = kAttentionTile / 16;
 inline constexpr uint32_t kDimTiles = kAttentionHeadDimMax / 64;  // of 16, of one warp
 
+// Columns of a warp: four warps share them, each with other keys and dimensions.
+template <uint32_t kColumns>
+inline constexpr uint32_t kWarpColumns = kColumns * 4 / (AttentionThreads(kColumns) / kWarpLanes);
+
 struct alignas(16) Column {
   int64_t unit;
   int32_t position;  // -1: not to be computed
@@ -51,8 +55,10 @@ struct AttentionBlock {
   int32_t last_position;
   uint32_t steps;  // of 16 along the head
   uint32_t row_bytes;
-  uint8_t* queries;  // [kColumns][row_bytes]
-  uint8_t* keys;     // [64][row_bytes]
+  uint32_t warp_tile;     // of 16 keys; of the head's dimensions it and every fourth one behind it
+  uint32_t warp_columns;  // the warp's first one
+  uint8_t* queries;       // [kColumns][row_bytes]
+  uint8_t* keys;          // [64][row_bytes]
   uint8_t* values;
   uint8_t* probabilities;  // [kColumns][kAttentionProbabilityStride]
   float* scores;           // [kColumns][kAttentionScoreStride]
@@ -87,8 +93,7 @@ LLMRT_DEVICE void PlaceSharedMemory(const AttentionArgs& args, AttentionBlock& b
 
 // Finds the block's columns; false where it has none.
 template <uint32_t kColumns>
-LLMRT_DEVICE bool MakeBlock(const AttentionArgs& args, AttentionBlock& block) {
-  const Index3 index = BlockIndex();
+LLMRT_DEVICE bool MakeBlock(const AttentionArgs& args, const Index3& index, AttentionBlock& block) {
   const int32_t x = static_cast<int32_t>(index.x);
   AttentionTile tile = {x, 1};
   if (args.tiles != nullptr) {
@@ -99,6 +104,9 @@ LLMRT_DEVICE bool MakeBlock(const AttentionArgs& args, AttentionBlock& block) {
   const int32_t y = static_cast<int32_t>(index.y);
   block.first_row = tile.first_row;
   block.kv_head = y / chunks;
+  const uint32_t warp = WarpIndex();
+  block.warp_tile = warp % 4;
+  block.warp_columns = warp / 4 * kWarpColumns<kColumns>;
   PlaceSharedMemory<kColumns>(args, block);
   const uint32_t thread = ThreadIndex();
   if (thread < kColumns) {
@@ -117,21 +125,24 @@ LLMRT_DEVICE bool MakeBlock(const AttentionArgs& args, AttentionBlock& block) {
   return block.last_position >= 0;
 }
 
-// Rounds a column's query into shared memory, by a half-warp; zeros behind the head's end.
-template <typename T>
-LLMRT_DEVICE void StoreQuery(const AttentionArgs& args, const AttentionBlock& block,
-                             uint32_t column) {
+// Rounds the columns' queries into shared memory, by a half-warp each; zeros behind a head's end
+// and for columns that are not computed.
+template <typename T, uint32_t kColumns>
+LLMRT_DEVICE void StoreQueries(const AttentionArgs& args, const AttentionBlock& block) {
   const int32_t head_dim = args.kv.head_dim;
-  const Column source = Load(block.columns + column);
-  const float* const q = args.q + source.unit * head_dim;
-  for (uint32_t pair = ThreadIndex() % kHalfWarpLanes; pair < block.steps * 8;
-       pair += kHalfWarpLanes) {
-    const int32_t dim = static_cast<int32_t>(2 * pair);
-    const bool counts = source.position >= 0;
-    const float low = counts && dim < head_dim ? Load(q + dim) : 0.0f;
-    const float high = counts && dim + 1 < head_dim ? Load(q + dim + 1) : 0.0f;
-    Store(reinterpret_cast<uint32_t*>(block.queries + column * block.row_bytes) + pair,
-          PackPair<T>(low, high));
+  const uint32_t thread = ThreadIndex();
+  const uint32_t half_warps = BlockThreads() / kHalfWarpLanes;
+  for (uint32_t i = thread / kHalfWarpLanes; i < kColumns; i += half_warps) {
+    const Column column = Load(block.columns + i);
+    const float* const q = args.q + column.unit * head_dim;
+    const int32_t dims = column.position >= 0 ? head_dim : 0;
+    uint32_t* const row = reinterpret_cast<uint32_t*>(block.queries + i * block.row_bytes);
+    for (uint32_t pair = thread % kHalfWarpLanes; pair < block.steps * 8; pair += kHalfWarpLanes) {
+      const int32_t dim = static_cast<int32_t>(2 * pair);
+      const float low = dim < dims ? Load(q + dim) : 0.0f;
+      const float high = dim + 1 < dims ? Load(q + dim + 1) : 0.0f;
+      Store(row + pair, PackPair<T>(low, high));
+    }
   }
 }
 
@@ -162,12 +173,12 @@ LLMRT_DEVICE void CopyTile(const AttentionBlock& block, const PagedRows& rows, i
   }
 }
 
-// B operands of the warp's columns: 16 values from `rows` on, which are `row_bytes` apart.
+// B operands: 16 values of kGroups times 8 columns, whose rows are `row_bytes` apart.
 template <uint32_t kGroups>
 LLMRT_DEVICE void LoadColumns(uint32_t (&b)[kGroups][2], const uint8_t* rows, uint32_t row_bytes) {
   static_assert(kGroups == 1 || kGroups == 2);
   const uint32_t lane = LaneIndex();
-  const uint32_t column = WarpIndex() / 4 * kGroups * 8 + lane / 16 % kGroups * 8 + lane % 8;
+  const uint32_t column = lane / 16 % kGroups * 8 + lane % 8;
   const uint8_t* const row = rows + column * row_bytes + lane / 8 % 2 * 16;
   if constexpr (kGroups == 1) {
     LoadMatrices2(b[0], row);
@@ -184,17 +195,18 @@ LLMRT_DEVICE void LoadColumns(uint32_t (&b)[kGroups][2], const uint8_t* rows, ui
 // Scores of the warp's 16 keys and its columns.
 template <typename T, uint32_t kGroups>
 LLMRT_DEVICE void StoreTileScores(const AttentionBlock& block, float scale) {
-  const uint32_t warp = WarpIndex();
   const uint32_t lane = LaneIndex();
-  const uint32_t first_key = warp % 4 * 16;
+  const uint32_t first_key = block.warp_tile * 16;
   const uint8_t* const key =
       block.keys + (first_key + lane % 16) * block.row_bytes + lane / 16 * 16;
+  const uint8_t* const query = block.queries + block.warp_columns * block.row_bytes;
   float sum[kGroups][4] = {};
+#pragma unroll 4
   for (uint32_t step = 0; step < block.steps; ++step) {
     uint32_t a[4];
     uint32_t b[kGroups][2];
     LoadMatrices4(a, key + step * 32);
-    LoadColumns<kGroups>(b, block.queries + step * 32, block.row_bytes);
+    LoadColumns<kGroups>(b, query + step * 32, block.row_bytes);
 #pragma unroll
     for (uint32_t group = 0; group < kGroups; ++group) {
       MultiplyAccumulate<T>(sum[group], a, b[group]);
@@ -202,7 +214,7 @@ LLMRT_DEVICE void StoreTileScores(const AttentionBlock& block, float scale) {
   }
 #pragma unroll
   for (uint32_t i = 0; i < kGroups * 4; ++i) {
-    const uint32_t column = warp / 4 * kGroups * 8 + i / 4 * 8 + lane % 4 * 2 + i % 2;
+    const uint32_t column = block.warp_columns + i / 4 * 8 + lane % 4 * 2 + i % 2;
     Store(block.scores + column * kAttentionScoreStride + first_key + lane / 4 + i % 4 / 2 * 8,
           sum[i / 4][i % 4] * scale);
   }
@@ -295,31 +307,47 @@ LLMRT_DEVICE void MultiplyVisible(float (&sum)[4], const uint32_t (&a)[4], const
   for (uint32_t i = 0; i < 4; ++i) sum[i] = result[i];
 }
 
+// The operands of V^T P^T for one dim tile, 16 keys from key 16 `step` of the tile on, and the
+// warp's columns.
+template <uint32_t kGroups>
+LLMRT_DEVICE void LoadValueOperands(const AttentionBlock& block, uint32_t dim_tile, uint32_t step,
+                                    uint32_t (&a)[4], uint32_t (&b)[kGroups][2]) {
+  const uint32_t lane = LaneIndex();
+  const uint32_t key = step * 16 + lane / 16 * 8 + lane % 8;
+  LoadMatrices4Transposed(a,
+                          block.values + key * block.row_bytes + dim_tile * 32 + lane / 8 % 2 * 16);
+  const uint8_t* const p = block.probabilities + block.warp_columns * kAttentionProbabilityStride;
+  LoadColumns<kGroups>(b, p + step * 32, kAttentionProbabilityStride);
+}
+
 // sum += V^T P^T, for one dim tile and the tile of keys from `first` on.
 template <typename T, uint32_t kGroups>
 LLMRT_DEVICE void MultiplyValues(const AttentionBlock& block, uint32_t dim_tile, int32_t first,
                                  float (&sum)[kGroups][4]) {
-  const uint32_t lane = LaneIndex();
-  const uint8_t* const value = block.values + (lane / 16 * 8 + lane % 8) * block.row_bytes +
-                               dim_tile * 32 + lane / 8 % 2 * 16;
+  uint32_t a[4];
+  uint32_t b[kGroups][2];
   // Where all columns see all keys that were copied, infinite values need no care.
   const int32_t tile_last = first + kAttentionTile - 1;
-  const bool ragged =
-      block.first_position < tile_last && block.first_position < block.last_position;
+  if (block.first_position >= tile_last || block.first_position == block.last_position) {
+#pragma unroll
+    for (uint32_t step = 0; step < kKeySteps; ++step) {
+      LoadValueOperands<kGroups>(block, dim_tile, step, a, b);
+#pragma unroll
+      for (uint32_t i = 0; i < kGroups; ++i) MultiplyAccumulate<T>(sum[i], a, b[i]);
+    }
+    return;
+  }
 #pragma unroll 1
   for (uint32_t step = 0; step < kKeySteps; ++step) {
-    uint32_t a[4];
-    uint32_t b[kGroups][2];
-    LoadMatrices4Transposed(a, value + step * 16 * block.row_bytes);
-    LoadColumns<kGroups>(b, block.probabilities + step * 32, kAttentionProbabilityStride);
-    const bool by_column = ragged && AnyNotFinite<T>(a);
+    LoadValueOperands<kGroups>(block, dim_tile, step, a, b);
+    const bool by_column = AnyNotFinite<T>(a);
 #pragma unroll
-    for (uint32_t group = 0; group < kGroups; ++group) {
+    for (uint32_t i = 0; i < kGroups; ++i) {
       if (by_column) {
-        MultiplyVisible<T>(sum[group], a, b[group], first + static_cast<int32_t>(step * 16),
-                           block.columns + (WarpIndex() / 4 * kGroups + group) * 8);
+        MultiplyVisible<T>(sum[i], a, b[i], first + static_cast<int32_t>(step * 16),
+                           block.columns + block.warp_columns + i * 8);
       } else {
-        MultiplyAccumulate<T>(sum[group], a, b[group]);
+        MultiplyAccumulate<T>(sum[i], a, b[i]);
       }
     }
   }
@@ -333,7 +361,7 @@ using ValueFragments = float[kGroups][4];
 template <typename T, uint32_t kGroups>
 LLMRT_DEVICE void AddTileValues(const AttentionBlock& block, uint32_t dim_tile, int32_t first,
                                 ValueFragments<kGroups>& acc) {
-  const uint32_t first_column = WarpIndex() / 4 * kGroups * 8 + LaneIndex() % 4 * 2;
+  const uint32_t first_column = block.warp_columns + LaneIndex() % 4 * 2;
   float sum[kGroups][4];
 #pragma unroll
   for (uint32_t i = 0; i < kGroups * 2; ++i) {
@@ -359,7 +387,7 @@ LLMRT_DEVICE void EndSplitValues(const AttentionArgs& args, const AttentionBlock
                                  uint32_t dim_tile, int32_t split, bool last,
                                  ValueFragments<kGroups>& acc) {
   const uint32_t lane = LaneIndex();
-  const uint32_t first_column = WarpIndex() / 4 * kGroups * 8 + lane % 4 * 2;
+  const uint32_t first_column = block.warp_columns + lane % 4 * 2;
 #pragma unroll
   for (uint32_t i = 0; i < kGroups * 4; ++i) {
     const uint32_t index = first_column + i / 4 * 8 + i % 2;
@@ -385,15 +413,16 @@ template <typename T, uint32_t kColumns>
 LLMRT_DEVICE void Attention(const AttentionArgs& args) {
   constexpr uint32_t kHalfWarps = AttentionThreads(kColumns) / kHalfWarpLanes;
   constexpr uint32_t kOwnColumns = kColumns / kHalfWarps;  // of a half-warp
-  constexpr uint32_t kGroups = kColumns / 8 * 4 / (AttentionThreads(kColumns) / kWarpLanes);
+  constexpr uint32_t kGroups = kWarpColumns<kColumns> / 8;
+  const Index3 index = BlockIndex();
   AttentionBlock block;
-  if (!MakeBlock<kColumns>(args, block)) return;
+  if (!MakeBlock<kColumns>(args, index, block)) return;
   const PagedRows keys =
       PagedRowsOf<uint16_t>(args.step, args.kv, block.first_row, 0, block.kv_head);
   const PagedRows values =
       PagedRowsOf<uint16_t>(args.step, args.kv, block.first_row, 1, block.kv_head);
   // First key of the block's tile i: whole splits, grid_z apart.
-  const int32_t first_split = static_cast<int32_t>(BlockIndex().z);
+  const int32_t first_split = static_cast<int32_t>(index.z);
   const auto first_key = [&](int32_t i) {
     const int32_t split =
         first_split + i / kAttentionTilesPerSplit * static_cast<int32_t>(GridSize().z);
@@ -406,9 +435,7 @@ LLMRT_DEVICE void Attention(const AttentionArgs& args) {
   };
   copy_keys(0);
   const uint32_t half_warp = ThreadIndex() / kHalfWarpLanes;
-  for (uint32_t column = half_warp; column < kColumns; column += kHalfWarps) {
-    StoreQuery<T>(args, block, column);
-  }
+  StoreQueries<T, kColumns>(args, block);
   ColumnSoftmax softmax[kOwnColumns];
   ValueFragments<kGroups> acc[kDimTiles] = {};
   for (int32_t i = 0; first_key(i) <= block.last_position; ++i) {
@@ -430,7 +457,7 @@ LLMRT_DEVICE void Attention(const AttentionArgs& args) {
     SyncBlock();  // the values, probabilities and factors are there
 #pragma unroll
     for (uint32_t n = 0; n < kDimTiles; ++n) {
-      const uint32_t dim_tile = WarpIndex() % 4 + n * 4;
+      const uint32_t dim_tile = block.warp_tile + n * 4;
       if (dim_tile < block.steps) {
         AddTileValues<T, kGroups>(block, dim_tile, first, acc[n]);
         if (ends_split) {

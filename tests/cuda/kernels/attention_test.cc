@@ -199,6 +199,7 @@ TEST_F(AttentionTest, InfiniteValuesReachOnlyTheRowsThatSeeThem) {
   for (const Element element : kMmaElements) {
     AttentionCase test(OptionsOf(element, 2, 48), {200});
     const uint16_t infinity = element == Element::kF16 ? 0x7c00 : 0x7f80;
+    for (int32_t i = 0; i < 256; ++i) test.SetValue(0, 144 + i / 16, 0, 16 + i % 16, infinity);
     test.SetValue(0, 137, 0, 5, infinity);
     test.SetValue(0, 150, 1, 40, static_cast<uint16_t>(infinity | 0x8000));
     test.SetValue(0, 151, 1, 47, static_cast<uint16_t>(infinity | 1));
