@@ -18,18 +18,23 @@ T Take(absl::StatusOr<T> value) {
   return *std::move(value);
 }
 
-std::unique_ptr<backend::Backend> MakeBackend(const RunnerOptions& options,
-                                              memory::LargeMemory& memory) {
+std::unique_ptr<backend::Backend> MakeHostBackend(const RunnerOptions& options,
+                                                  memory::LargeMemory& memory) {
   backend::BackendOptions backend_options;
   backend_options.memory = &memory;
   backend_options.numerics = options.numerics;
   backend_options.threads = options.threads;
   backend_options.tier = options.tier;
   backend_options.job_hook = options.job_hook;
+  return Take(options.numerics == backend::NumericMode::kReference
+                  ? backend::CreateReferenceBackend(backend_options)
+                  : backend::CreateCpuBackend(backend_options));
+}
+
+std::unique_ptr<backend::Backend> MakeBackend(const RunnerOptions& options,
+                                              memory::LargeMemory& memory) {
   std::unique_ptr<backend::Backend> backend =
-      Take(options.numerics == backend::NumericMode::kReference
-               ? backend::CreateReferenceBackend(backend_options)
-               : backend::CreateCpuBackend(backend_options));
+      options.make ? options.make(memory) : MakeHostBackend(options, memory);
   return options.wrap ? options.wrap(std::move(backend)) : std::move(backend);
 }
 

@@ -25,6 +25,8 @@ struct RunnerOptions {
   int64_t slice_cost = int64_t{1} << 40;
   int64_t slice_us = 0;  // if not 0, slices are cut by time instead
   int64_t rows = 320;    // that a step may hold
+  // Makes another backend than the one that numerics, tier, threads and job_hook ask for.
+  std::function<std::unique_ptr<backend::Backend>(memory::LargeMemory&)> make;
   // Puts a backend of the test's around the one that the options above ask for.
   std::function<std::unique_ptr<backend::Backend>(std::unique_ptr<backend::Backend>)> wrap;
   // Sees the cursor between two slices of Step and StepRemoving.
