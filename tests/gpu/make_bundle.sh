@@ -1,0 +1,36 @@
+#!/bin/sh
+# make_bundle.sh SOURCE BUILD OUT: a folder for a machine with a GPU and no compiler: programs, libraries, models, what the
+# emulation computes for the same inputs, and verify.sh. Called by the target gpu_bundle.
+set -eu
+source=$1 build=$2 out=$3
+limit_kb=32768
+tokens=8
+rm -rf "$out"
+mkdir -p "$out/models" "$out/expected"
+cmake --install "$build" --component gpu_bundle --prefix "$out" --strip >/dev/null
+cp "$source/tests/gpu/verify.sh" "$out/"
+cp "$source/samples/models/village-target-f16.gguf" "$out/models/"
+for model in stories260K-f32 tinystories-1.4M-f16; do
+  # Beside the checkout, where it is; the bundle then has fewer models.
+  if [ -f "$source/../shared/models/$model.gguf" ]; then
+    cp "$source/../shared/models/$model.gguf" "$out/models/"
+  fi
+done
+git -C "$source" describe --always --dirty --abbrev=12 >"$out/COMMIT" 2>/dev/null || echo unknown >"$out/COMMIT"
+
+# What the same programs compute on the emulation, as the architecture that the bundle is for.
+LD_LIBRARY_PATH=$build/tests/cuda_host
+export LD_LIBRARY_PATH
+echo $tokens >"$out/expected/tokens"
+# The kernels that are quick under compute-sanitizer: every one of them, in its small shapes.
+echo "${LLMRT_SMALL_KERNELS:-*}" >"$out/expected/small_kernels"
+LLMRT_TEST_HASHES_WRITE=$out/expected/kernels.jsonl "$out/bin/cuda_kernels_test" --gtest_brief=1
+sort -u -o "$out/expected/kernels.jsonl" "$out/expected/kernels.jsonl"
+"$out/bin/gpu_end_to_end" --tokens $tokens --record "$out/expected/streams.txt" "$out"/models/*.gguf
+
+size_kb=$(du -sk "$out" | cut -f1)
+echo "$out: $size_kb KB; carry it to a machine with a GPU and run verify.sh"
+if [ "$size_kb" -gt $limit_kb ]; then
+  echo "make_bundle.sh: more than $limit_kb KB" >&2
+  exit 1
+fi
