@@ -11,11 +11,11 @@ static llmrt_options* options_for(int32_t key) {
   return key < 1000 ? engine_options : key < 2000 ? session_options : stream_options;
 }
 
-static const int32_t kI64Keys[] = {2,    3,    4,    5,    9,    10,   11,   12,
-                                   13,   14,   1001, 1002, 2001, 2003, 2009, 2010,
+static const int32_t kI64Keys[] = {2,    3,    4,    5,    9,    10,   11,   12,   13,
+                                   14,   16,   17,   1001, 1002, 2001, 2003, 2009, 2010,
                                    2011, 2015, 2016, 2017, 2018, 2019, 2020};
 static const int32_t kF64Keys[] = {2002, 2004, 2005, 2006, 2007, 2008};
-static const int32_t kBytesKeys[] = {1, 6, 7, 8, 2012, 2013, 2014};
+static const int32_t kBytesKeys[] = {1, 6, 7, 8, 15, 2012, 2013, 2014};
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 static void create_refuses_unknown_kinds(void) {
@@ -139,6 +139,9 @@ static void words_are_checked(void) {
   CHECK_STATUS(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_DEVICE, "cuda:", 5),
                LLMRT_STATUS_INVALID_ARGUMENT);
   CHECK_STATUS(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_DEVICE, "cuda:x", 6),
+               LLMRT_STATUS_INVALID_ARGUMENT);
+  CHECK_OK(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_DEVICE, "cuda:12", -1));
+  CHECK_STATUS(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_DEVICE, "cuda:12345", -1),
                LLMRT_STATUS_INVALID_ARGUMENT);
   CHECK_STATUS(llmrt_options_set_bytes(engine_options, LLMRT_ENGINE_KV_TYPE, "q4\n", 3),
                LLMRT_STATUS_INVALID_ARGUMENT);
@@ -268,6 +271,32 @@ static void released_options_are_stale(void) {
   llmrt_options_release(options);
 }
 
+static void paths_and_addresses_are_taken_as_they_are(void) {
+  static const char kPath[] = "/opt/f\xc3\xbcr llmrt";
+  char text[64];
+  int64_t length = 1, address = 1, minimum = 0, maximum = 0;
+  llmrt_options* options = options_of(LLMRT_OPTIONS_ENGINE);
+  CHECK_OK(llmrt_options_get_bytes(options, LLMRT_ENGINE_PLUGIN_FOLDER, text, 64, &length));
+  CHECK(length == 0);
+  CHECK_OK(llmrt_options_set_bytes(options, LLMRT_ENGINE_PLUGIN_FOLDER, kPath, -1));
+  CHECK_STATUS(llmrt_options_set_bytes(options, LLMRT_ENGINE_PLUGIN_FOLDER, "a\0b", 3),
+               LLMRT_STATUS_INVALID_ARGUMENT);
+  CHECK(strstr(last_message(), "NUL at byte 1") != NULL);
+  CHECK_STATUS(llmrt_options_set_bytes(options, LLMRT_ENGINE_PLUGIN_FOLDER, "a\xff", 2),
+               LLMRT_STATUS_INVALID_ARGUMENT);
+  CHECK(strstr(last_message(), "UTF-8 at byte 1") != NULL);
+  CHECK_OK(llmrt_options_get_bytes(options, LLMRT_ENGINE_PLUGIN_FOLDER, text, 64, &length));
+  CHECK(strcmp(text, kPath) == 0);
+  CHECK_OK(llmrt_options_get_i64(options, LLMRT_ENGINE_CUDA_CONTEXT, &address));
+  CHECK(address == 0);
+  CHECK_OK(llmrt_options_get_i64(options, LLMRT_ENGINE_CUDA_STREAM, &address));
+  CHECK(address == 0);
+  /* An address above 2^63 is a negative number. */
+  CHECK_OK(llmrt_options_bounds_i64(LLMRT_ENGINE_CUDA_CONTEXT, &minimum, &maximum));
+  CHECK(minimum == INT64_MIN && maximum == INT64_MAX);
+  llmrt_options_release(options);
+}
+
 int main(void) {
   engine_options = options_of(LLMRT_OPTIONS_ENGINE);
   session_options = options_of(LLMRT_OPTIONS_SESSION);
@@ -277,6 +306,7 @@ int main(void) {
   numbers_keep_to_their_bounds();
   keys_must_fit();
   words_are_checked();
+  paths_and_addresses_are_taken_as_they_are();
   packed_values_are_checked();
   stop_strings_are_checked();
   a_seed_that_was_not_set_is_not_found();

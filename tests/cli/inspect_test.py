@@ -100,6 +100,7 @@ class PlanTest(ProgramTest):
             plan = self.json_of('plan', shared_model(f'{name}.gguf'), '--sessions', '3', '--context', '200')
             self.assertEqual(plan['total_bytes'], plan['weights_bytes'] + plan['kv_bytes'] + plan['workspace_bytes'] + plan['heap_bytes'])
             self.assertEqual(plan['context_length'], 200)
+            self.assertGreaterEqual(plan['overhead_bytes'], 0)  # of a CUDA device; 0 on the CPU
             # Three sessions of 200 tokens in whole blocks.
             self.assertGreaterEqual(plan['kv_blocks'], 3 * math.ceil(200 / plan['block_size']))
             self.assertGreaterEqual(plan['kv_bytes'], plan['kv_blocks'] * plan['block_size'] * plan['kv_bytes_per_token'])

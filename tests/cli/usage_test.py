@@ -83,7 +83,10 @@ class UsageTest(ProgramTest):
         for flag, value in (('--tier', 'amx'), ('--kv-type', 'int4')):
             self.refuse(FAILED, 'run', 'model.gguf', '-p', 'x', flag, value, says=flag)
         # What devices there are shows when the engine looks for one.
-        self.refuse(FAILED, 'run', program.tiny_model(), '-p', 'x', '--device', 'cuda:0', says="'cuda:0'")
+        self.refuse(FAILED, 'run', program.tiny_model(), '-p', 'x', '--device', 'cuda:999', says="'cuda:999'")
+        self.refuse(FAILED, 'plan', program.tiny_model(), '--device', 'cuda', '--plugin-folder', '/nowhere',
+                    says='/nowhere/libllmrt_cuda.so')
+        self.refuse(FAILED, 'plan', program.tiny_model(), '--device', 'cuda:12345', says='--device: ')
 
     def test_what_is_not_built_yet_says_so(self):
         for drafter in ('lookup', 'draft.gguf'):

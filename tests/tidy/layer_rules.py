@@ -14,8 +14,8 @@ LAYERS = (
     ('abi',),
 )
 RANK = {folder: rank for rank, folders in enumerate(LAYERS) for folder in folders}
-# An implementation of the backend: it may include these and nothing else, and nothing includes it.
-IMPLEMENTATIONS = {'cpu': {'backend', 'ops', 'quant', 'memory', 'numerics'}}
+# Implementations of the backend: each may include these and nothing else, and nothing includes it.
+IMPLEMENTATIONS = {'cpu': {'backend', 'ops', 'quant', 'memory', 'numerics'}, 'plugin': {'backend', 'ops', 'memory'}}
 # Folders outside src/ that are built on its lower layers, what each may include of it, and the one header by which a host
 # may use it.
 LIBRARY_TOOLS = {'tools/synth': {'numerics', 'backend', 'formats', 'quant'}}
