@@ -44,7 +44,7 @@ std::string RecordHash(const std::string& case_name, std::span<const uint8_t> by
     std::fprintf(file.get(), "{\"case\": \"%s\", \"fnv1a\": \"%s\"}\n", case_name.c_str(), hash);
   }
   if (const char* path = std::getenv("LLMRT_TEST_HASHES_READ"); path != nullptr) {
-    static const std::map<std::string, std::string> hashes = ReadHashes(path);
+    const std::map<std::string, std::string> hashes = ReadHashes(path);
     const auto it = hashes.find(case_name);
     if (it == hashes.end()) return case_name + " is not in " + path;
     if (it->second != hash) return case_name + " has hash " + hash + ", not " + it->second;

@@ -74,6 +74,9 @@ class TestDevice {
   // Of the context that is current for this thread.
   CuStream stream() const { return stream_; }
 
+  // A new context, after the emulation was given another architecture. Arrays do not survive it.
+  void Restart() { problem_ = OpenContext(); }
+
   // Runs a kernel to its end. Empty, or what went wrong.
   template <typename Args>
   std::string Launch(KernelId kernel, const LaunchShape& shape, const Args& args) {

@@ -4,7 +4,7 @@ namespace llmrt::cuda_host {
 
 void MemoryMap::Remove(uintptr_t begin) {
   ranges_.erase(begin);
-  recent_ = {};
+  for (AddressRange& range : recent_) range = {};
 }
 
 bool MemoryMap::Before(uintptr_t address, AddressRange* range) const {
@@ -18,7 +18,7 @@ bool MemoryMap::Before(uintptr_t address, AddressRange* range) const {
 bool MemoryMap::Find(uintptr_t address, size_t bytes) {
   AddressRange range;
   if (!Before(address, &range) || !range.Holds(address, bytes)) return false;
-  recent_ = range;
+  recent_[next_recent_++ % 4] = range;
   return true;
 }
 

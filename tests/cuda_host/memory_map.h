@@ -28,7 +28,9 @@ class MemoryMap {
   void Remove(uintptr_t begin);
   // Whether [address, address + bytes) lies in one allocation.
   bool Holds(uintptr_t address, size_t bytes) {
-    if (recent_.Holds(address, bytes)) return true;
+    for (const AddressRange& range : recent_) {
+      if (range.Holds(address, bytes)) return true;
+    }
     return Find(address, bytes);
   }
   // The allocation that `address` lies in or is closest behind; false if there is none.
@@ -38,7 +40,8 @@ class MemoryMap {
   bool Find(uintptr_t address, size_t bytes);
 
   std::map<uintptr_t, size_t> ranges_;
-  AddressRange recent_;
+  AddressRange recent_[4];  // where accesses were found last
+  size_t next_recent_ = 0;
 };
 
 // The one device's memory.
