@@ -1,5 +1,7 @@
 #include "cuda_host/block.h"
 
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
 
 namespace llmrt::cuda_host {
@@ -17,10 +19,14 @@ bool SamePlace(const Call& a, const Call& b) {
          std::strcmp(a.location.file_name(), b.location.file_name()) == 0;
 }
 
-std::string Describe(const Call& call) {
-  return std::string(WrapperName(call.wrapper)) + " at " + FileName(call.location.file_name()) +
-         ":" + std::to_string(call.location.line());
-}
+// A call in words.
+struct Description {
+  explicit Description(const Call& call) {
+    std::snprintf(text, sizeof(text), "%s at %s:%u", WrapperName(call.wrapper),
+                  FileName(call.location.file_name()), call.location.line());
+  }
+  char text[160];
+};
 
 }  // namespace
 
@@ -115,17 +121,16 @@ void Block::SettleWarp(uint32_t index) {
   lane_ = &lanes[first];  // whom a message names
   const Call& call = lanes[first].call;
   if (warp.waiting != kAllLanes) {
-    Fail(FaultKind::kLaunchFailed, call,
-         std::to_string(kLanes - std::popcount(warp.waiting)) +
-             " lanes of this warp ended without it");
+    Fail(FaultKind::kLaunchFailed, call, "%d lanes of this warp ended without it",
+         32 - std::popcount(warp.waiting));
   }
   for (uint32_t lane = 0; lane < kLanes; ++lane) {
     if (SamePlace(call, lanes[lane].call) &&
         lanes[lane].exchange.variant == lanes[first].exchange.variant) {
       continue;
     }
-    Fail(FaultKind::kLaunchFailed, call,
-         "lane " + std::to_string(lane) + " of this warp is in " + Describe(lanes[lane].call));
+    Fail(FaultKind::kLaunchFailed, call, "lane %u of this warp is in %s", lane,
+         Description(lanes[lane].call).text);
   }
   if (IsBlockBarrier(call)) {
     if (++at_barrier_ == num_warps_) ReleaseBarrier();
@@ -143,8 +148,8 @@ void Block::ReleaseBarrier() {
     const Call& call = lanes_[warp * kLanes].call;
     if (SamePlace(lanes_[0].call, call)) continue;
     lane_ = &lanes_[0];
-    Fail(FaultKind::kLaunchFailed, lanes_[0].call,
-         "warp " + std::to_string(warp) + " is in " + Describe(call));
+    Fail(FaultKind::kLaunchFailed, lanes_[0].call, "warp %u is in %s", warp,
+         Description(call).text);
   }
   for (uint32_t warp = 0; warp < num_warps_; ++warp) {
     warps_[warp] = {.ready = kAllLanes};
@@ -159,25 +164,29 @@ void Block::FailStuck() {
   for (uint32_t warp = 0; warp < num_warps_; ++warp) {
     if (warps_[warp].waiting == 0) continue;
     lane_ = &lanes_[warp * kLanes];
-    Fail(FaultKind::kLaunchFailed, lane_->call,
-         std::to_string(done_warps_) + " warps ended without it");
+    Fail(FaultKind::kLaunchFailed, lane_->call, "%u warps ended without it", done_warps_);
   }
   __builtin_unreachable();
 }
 
-void Block::Fail(FaultKind kind, const Call& call, const std::string& what) {
+void Block::Fail(FaultKind kind, const Call& call, const char* format, ...) {
+  char what[256];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(what, sizeof(what), format, arguments);
+  va_end(arguments);
+  char message[640];
+  std::snprintf(message, sizeof(message), "%s: block (%u, %u, %u), thread %u, %s: %s",
+                config_->kernel->name, index_.x, index_.y, index_.z, lane_->thread,
+                Description(call).text, what);
   fault_->kind = kind;
-  fault_->message = std::string(config_->kernel->name) + ": block (" + std::to_string(index_.x) +
-                    ", " + std::to_string(index_.y) + ", " + std::to_string(index_.z) +
-                    "), thread " + std::to_string(lane_->thread) + ", " + Describe(call) + ": " +
-                    what;
+  fault_->message = message;
   LeaveFiber(&host_);
 }
 
 void Block::FailRace(const Call& call, uint32_t other) {
   Fail(FaultKind::kLaunchFailed, call,
-       "races with thread " + std::to_string(other) +
-           " for these bytes of shared memory: no barrier lies between");
+       "races with thread %u for these bytes of shared memory: no barrier lies between", other);
 }
 
 void Block::WaitCopies(const Call& call, uint64_t newest) {
@@ -189,24 +198,23 @@ void Block::WaitCopies(const Call& call, uint64_t newest) {
 void Block::CheckAddress(const Call& call, uintptr_t address, size_t bytes, bool shared_only) {
   if (address < 4096) Fail(FaultKind::kIllegalAddress, call, "null pointer");
   if (address % bytes != 0) {
-    Fail(FaultKind::kMisalignedAddress, call,
-         "address is not aligned to " + std::to_string(bytes) + " bytes");
+    Fail(FaultKind::kMisalignedAddress, call, "address is not aligned to %zu bytes", bytes);
   }
   if (shared_range_.Holds(address, bytes)) return;
   if (!shared_only && DeviceMemory().Holds(address, bytes)) return;
   const ptrdiff_t offset = static_cast<ptrdiff_t>(address - shared_range_.begin);
   AddressRange before;
-  std::string where = "outside of this block's shared memory";
-  if (offset >= -4096 && offset < ptrdiff_t{kSharedBytesMax}) {
-    where +=
-        " (byte " + std::to_string(offset) + " of " + std::to_string(shared_range_.bytes) + ")";
-  } else if (!shared_only && DeviceMemory().Before(address, &before)) {
-    where = "outside of device memory (byte " + std::to_string(address - before.begin) + " of an " +
-            "allocation of " + std::to_string(before.bytes) + ")";
-  } else if (!shared_only) {
-    where = "outside of device memory";
+  if (shared_only || (offset >= -4096 && offset < ptrdiff_t{kSharedBytesMax})) {
+    Fail(FaultKind::kIllegalAddress, call,
+         "%zu bytes outside of this block's shared memory (byte %td of %zu)", bytes, offset,
+         shared_range_.bytes);
   }
-  Fail(FaultKind::kIllegalAddress, call, std::to_string(bytes) + " bytes " + where);
+  if (!DeviceMemory().Before(address, &before)) {
+    Fail(FaultKind::kIllegalAddress, call, "%zu bytes outside of device memory", bytes);
+  }
+  Fail(FaultKind::kIllegalAddress, call,
+       "%zu bytes outside of device memory (byte %zu of an allocation of %zu)", bytes,
+       address - before.begin, before.bytes);
 }
 
 void Block::CopyAsync(const Call& call, void* shared, const void* global, bool valid) {

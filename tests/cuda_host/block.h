@@ -101,8 +101,10 @@ class Block {
       CheckRace(call, log_.Write(address - shared_range_.begin, bytes, lane_->thread, same));
     }
   }
-  // Ends the block; `what` follows the place.
-  [[noreturn]] void Fail(FaultKind kind, const Call& call, const std::string& what);
+  // Ends the block; the text (as of printf) follows the place. The fiber is left where it is, so
+  // nothing that owns memory may live on its stack.
+  [[noreturn]] void Fail(FaultKind kind, const Call& call, const char* format, ...)
+      __attribute__((format(printf, 4, 5)));
 
  private:
   struct Warp {
