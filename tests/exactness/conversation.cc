@@ -16,16 +16,20 @@ int64_t Between(std::mt19937_64& rng, int64_t low, int64_t high) {
   return std::uniform_int_distribution<int64_t>(low, high)(rng);
 }
 
-StreamOptions RandomOptions(std::mt19937_64& rng) {
+StreamOptions RandomOptions(std::mt19937_64& rng, const ConversationStyle& style) {
   StreamOptions options;
-  options.max_tokens = Between(rng, 0, 4) == 0 ? Between(rng, 30, 60) : Between(rng, 1, 12);
+  options.max_tokens = Between(rng, 0, 4) == 0
+                           ? Between(rng, style.long_answer_min, style.long_answer_max)
+                           : Between(rng, 1, 12);
   options.ignore_eos = Between(rng, 0, 3) > 0;
   options.prompt_logprobs = Between(rng, 0, 4) == 0;
   options.seed_given = true;
   options.sampling.seed = rng() >> 1;
-  options.sampling.logprobs = true;
+  const bool plain = style.plain_draws && Between(rng, 0, 1) == 0;
+  options.sampling.logprobs = !plain;
   if (Between(rng, 0, 1) == 0) return options;
   options.sampling.temperature = 0.5f + 0.1f * static_cast<float>(Between(rng, 0, 8));
+  if (plain) return options;
   if (Between(rng, 0, 1) == 0) options.sampling.top_k = static_cast<int32_t>(Between(rng, 2, 50));
   if (Between(rng, 0, 1) == 0) options.sampling.top_p = 0.9;
   if (Between(rng, 0, 3) == 0) options.sampling.min_p = 0.05f;
@@ -39,7 +43,8 @@ std::vector<int32_t> RandomTokens(std::mt19937_64& rng, int64_t count, int32_t v
   return tokens;
 }
 
-Turn RandomTurn(std::mt19937_64& rng, int64_t tokens_before, int32_t vocab_size) {
+Turn RandomTurn(std::mt19937_64& rng, int64_t tokens_before, int32_t vocab_size,
+                const ConversationStyle& style) {
   Turn turn;
   turn.kept = tokens_before;
   if (tokens_before > 0 && Between(rng, 0, 2) > 0) {
@@ -49,15 +54,13 @@ Turn RandomTurn(std::mt19937_64& rng, int64_t tokens_before, int32_t vocab_size)
   // Lengths around block boundaries count as much as long ones.
   const int64_t prompt = Between(rng, 0, 2) == 0 ? Between(rng, 14, 34) : Between(rng, 1, 45);
   turn.append = RandomTokens(rng, prompt, vocab_size);
-  turn.options = RandomOptions(rng);
+  turn.options = RandomOptions(rng, style);
   return turn;
 }
 
 }  // namespace
 
-engine::EngineOptions AloneOptions(backend::CpuTier tier) {
-  engine::EngineOptions options;
-  options.tier = tier;
+engine::EngineOptions AloneOptions(engine::EngineOptions options) {
   options.threads = 1;
   options.context_length = kConversationTokensMax;
   return options;
@@ -88,13 +91,14 @@ std::vector<std::vector<uint8_t>> TokenKv(engine::Engine& engine, const engine::
   return tokens;
 }
 
-Conversation MakeConversation(const std::shared_ptr<engine::Engine>& engine, std::mt19937_64& rng) {
+Conversation MakeConversation(const std::shared_ptr<engine::Engine>& engine, std::mt19937_64& rng,
+                              const ConversationStyle& style) {
   const int32_t vocab_size = engine->GetModel().value()->vocab_size();
   Conversation conversation;
   std::vector<int32_t> tokens;
   const int64_t num_turns = Between(rng, 1, 3);
   for (int64_t i = 0; i < num_turns; ++i) {
-    Turn turn = RandomTurn(rng, static_cast<int64_t>(tokens.size()), vocab_size);
+    Turn turn = RandomTurn(rng, static_cast<int64_t>(tokens.size()), vocab_size, style);
     const int64_t total = turn.kept + static_cast<int64_t>(turn.append.size());
     if (total + turn.options.max_tokens > kConversationTokensMax) break;
     tokens.resize(static_cast<size_t>(turn.kept));

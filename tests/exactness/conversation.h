@@ -37,11 +37,20 @@ struct Conversation {
 // Tokens that no conversation passes, prompts and answers together.
 inline constexpr int64_t kConversationTokensMax = 120;
 
-// Random turns with their answers. `engine` runs nothing else.
-Conversation MakeConversation(const std::shared_ptr<engine::Engine>& engine, std::mt19937_64& rng);
+// What a device can afford.
+struct ConversationStyle {
+  int64_t long_answer_min = 30;
+  int64_t long_answer_max = 60;
+  // Half of the turns ask for no more than a draw, which a device may do itself.
+  bool plain_draws = false;
+};
 
-// Options of `engine` for conversations that run alone.
-engine::EngineOptions AloneOptions(backend::CpuTier tier);
+// Random turns with their answers. `engine` runs nothing else.
+Conversation MakeConversation(const std::shared_ptr<engine::Engine>& engine, std::mt19937_64& rng,
+                              const ConversationStyle& style = {});
+
+// `options`, which say on what device, for conversations that run alone.
+engine::EngineOptions AloneOptions(engine::EngineOptions options);
 
 // The KV bytes of the session's cached tokens, one entry a token, whatever the block size.
 std::vector<std::vector<uint8_t>> TokenKv(engine::Engine& engine, const engine::Session& session);

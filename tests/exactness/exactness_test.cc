@@ -43,6 +43,9 @@ TEST_P(ExactnessTest, StreamsGiveTheBitsThatTheyGiveAlone) {
   testing::ScenarioCounts counts;
   int64_t scenarios = 0;
   std::mt19937_64 rng(testing::TestSeed());
+  engine::EngineOptions on;
+  on.device = "cpu";
+  on.tier = GetParam();
   for (const ModelShare& model : kModels) {
     const std::string path = testing::SharedFile(std::string("models/") + model.name + ".gguf");
     if (testing::SkipWithoutFile(path)) return;
@@ -52,14 +55,14 @@ TEST_P(ExactnessTest, StreamsGiveTheBitsThatTheyGiveAlone) {
     const auto source = std::make_shared<testing::FileSource>(path);
     std::vector<Conversation> conversations;
     const int num_conversations = per_mille > 100 ? 16 : 5;
-    const auto alone = testing::OpenEngine(source, testing::AloneOptions(GetParam()));
+    const auto alone = testing::OpenEngine(source, testing::AloneOptions(on));
     for (int i = 0; i < num_conversations; ++i)
       conversations.push_back(testing::MakeConversation(alone, rng));
-    if (per_mille > 100) counts.Add(testing::RunFullBatch(source, GetParam(), rng));
+    if (per_mille > 100) counts.Add(testing::RunFullBatch(source, on, rng));
     const int64_t share = (NumScenarios() * per_mille + 999) / 1000;
     for (int64_t i = 0; i < share; ++i) {
       SCOPED_TRACE(i);
-      counts.Add(testing::RunScenario(source, GetParam(), conversations, rng));
+      counts.Add(testing::RunScenario(source, on, conversations, rng));
       ++scenarios;
       if (HasFailure()) return;
     }

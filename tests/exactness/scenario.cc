@@ -23,9 +23,8 @@ T OneOf(std::mt19937_64& rng, std::initializer_list<T> values) {
   return values.begin()[Between(rng, 0, static_cast<int64_t>(values.size()) - 1)];
 }
 
-engine::EngineOptions RandomOptions(backend::CpuTier tier, std::mt19937_64& rng) {
-  engine::EngineOptions options;
-  options.tier = tier;
+engine::EngineOptions RandomOptions(const engine::EngineOptions& on, std::mt19937_64& rng) {
+  engine::EngineOptions options = on;
   options.threads = static_cast<int32_t>(Between(rng, 1, 2));
   options.pumped = Between(rng, 0, 3) > 0;
   options.block_size = OneOf(rng, {16, 32});
@@ -223,12 +222,12 @@ void ScenarioCounts::Add(const ScenarioCounts& other) {
 }
 
 ScenarioCounts RunFullBatch(const std::shared_ptr<engine::ModelSource>& source,
-                            backend::CpuTier tier, std::mt19937_64& rng) {
+                            const engine::EngineOptions& on, std::mt19937_64& rng) {
   constexpr size_t kStreams = 64, kAlone = 8;
   // Prompts of 64 streams, at most 1024 rows in steps of 256, take a few steps, so all of them
   // decode together afterwards.
   constexpr int64_t kPromptMax = 16, kTokens = 32;
-  const auto alone = OpenEngine(source, AloneOptions(tier));
+  const auto alone = OpenEngine(source, AloneOptions(on));
   const int32_t vocab_size = alone->GetModel().value()->vocab_size();
   std::vector<std::vector<int32_t>> prompts(kAlone);
   std::vector<engine::StreamOptions> options(kAlone);
@@ -244,8 +243,7 @@ ScenarioCounts RunFullBatch(const std::shared_ptr<engine::ModelSource>& source,
     options[i].sampling.temperature = i % 2 == 0 ? 0.0f : 0.9f;
     expected.push_back(Generate(alone, prompts[i], options[i]));
   }
-  engine::EngineOptions together;
-  together.tier = tier;
+  engine::EngineOptions together = on;
   together.pumped = true;
   together.sessions = kStreams;
   together.context_length = 256;  // a step has at most so many rows
@@ -276,9 +274,10 @@ ScenarioCounts RunFullBatch(const std::shared_ptr<engine::ModelSource>& source,
 }
 
 ScenarioCounts RunScenario(const std::shared_ptr<engine::ModelSource>& source,
-                           backend::CpuTier tier, absl::Span<const Conversation> conversations,
+                           const engine::EngineOptions& on,
+                           absl::Span<const Conversation> conversations,
                            std::mt19937_64& rng) {
-  const engine::EngineOptions options = RandomOptions(tier, rng);
+  const engine::EngineOptions options = RandomOptions(on, rng);
   Scenario scenario(OpenEngine(source, options), options.pumped, rng);
   const int64_t count = Between(rng, 0, 11) == 0 ? Between(rng, 48, 64) : Between(rng, 2, 10);
   for (int64_t i = 0; i < count; ++i) {

@@ -30,13 +30,15 @@ struct ScenarioCounts {
   void Add(const ScenarioCounts& other);
 };
 
-// Sixty-four streams that all decode in the same steps, on an engine that has room for them.
+// Sixty-four streams that all decode in the same steps, on an engine that has room for them. Here
+// and below `on` says on what device, with what cache.
 ScenarioCounts RunFullBatch(const std::shared_ptr<engine::ModelSource>& source,
-                            backend::CpuTier tier, std::mt19937_64& rng);
+                            const engine::EngineOptions& on, std::mt19937_64& rng);
 
 // Runs one scenario; a difference is a gtest failure.
 ScenarioCounts RunScenario(const std::shared_ptr<engine::ModelSource>& source,
-                           backend::CpuTier tier, absl::Span<const Conversation> conversations,
+                           const engine::EngineOptions& on,
+                           absl::Span<const Conversation> conversations,
                            std::mt19937_64& rng);
 
 }  // namespace llmrt::testing

@@ -34,6 +34,8 @@ constexpr Case kCases[] = {{"Float32", WeightType::kF32, KvType::kF32, 24},
                            {"BFloat16", WeightType::kBF16, KvType::kBF16, 80},
                            {"Float16WithBFloat16Cache", WeightType::kF16, KvType::kBF16, 80}};
 
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
 constexpr int64_t kVocabSize = 300;
 
 // Heads of 16 in groups of 2; 72 features in no multiple of a product's 16.
@@ -110,7 +112,7 @@ TEST_P(CudaExactnessTest, SmallestSlicesGiveTheBitsOfRecordings) {
   const std::vector<int32_t> tokens(tokens_.begin(), tokens_.begin() + 18);
   EXPECT_EQ(runner->Run(tokens, {1, 2, 9, 6}), expected);
   EXPECT_EQ(runner->KvBytes(0), kv);
-  EXPECT_GT(runner->slices(), 1000);
+  EXPECT_GT(runner->slices(), 500);
 }
 
 TEST_P(CudaExactnessTest, SequencesInOneStepDoNotNoticeOneAnother) {
