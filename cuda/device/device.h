@@ -16,7 +16,7 @@
 // The functions:
 //
 //   uint32_t ThreadIndex(), BlockThreads(), LaneIndex(), WarpIndex()
-//   Index3 BlockIndex(), GridSize()                           {x, y, z}
+//   uint32_t BlockIndexX(), BlockIndexY(), BlockIndexZ(), GridSizeX(), GridSizeY(), GridSizeZ()
 //   T Load(const T* p)            T of 1, 2, 4, 8 or 16 bytes
 //   void Store(T* p, T value)
 //   uint8_t* SharedMemory()
@@ -57,10 +57,6 @@ namespace llmrt::cuda {
 
 struct Half {};      // float16
 struct BFloat16 {};  // bfloat16
-
-struct Index3 {
-  uint32_t x, y, z;
-};
 
 // N values that are moved as one.
 template <typename T, int N>

@@ -16,8 +16,12 @@ LLMRT_DEVICE uint32_t ThreadIndex() { return threadIdx.x; }
 LLMRT_DEVICE uint32_t BlockThreads() { return blockDim.x; }
 LLMRT_DEVICE uint32_t LaneIndex() { return threadIdx.x % kWarpLanes; }
 LLMRT_DEVICE uint32_t WarpIndex() { return threadIdx.x / kWarpLanes; }
-LLMRT_DEVICE Index3 BlockIndex() { return {blockIdx.x, blockIdx.y, blockIdx.z}; }
-LLMRT_DEVICE Index3 GridSize() { return {gridDim.x, gridDim.y, gridDim.z}; }
+LLMRT_DEVICE uint32_t BlockIndexX() { return blockIdx.x; }
+LLMRT_DEVICE uint32_t BlockIndexY() { return blockIdx.y; }
+LLMRT_DEVICE uint32_t BlockIndexZ() { return blockIdx.z; }
+LLMRT_DEVICE uint32_t GridSizeX() { return gridDim.x; }
+LLMRT_DEVICE uint32_t GridSizeY() { return gridDim.y; }
+LLMRT_DEVICE uint32_t GridSizeZ() { return gridDim.z; }
 
 template <typename T>
 LLMRT_DEVICE T Load(const T* p) {

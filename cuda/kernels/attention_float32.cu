@@ -113,8 +113,8 @@ LLMRT_DEVICE void StorePartial(const AttentionArgs& args, int64_t unit, int32_t 
   }
 }
 
-LLMRT_DEVICE void AttendRow(const AttentionArgs& args, const Index3& block, int32_t row) {
-  const int32_t head = static_cast<int32_t>(block.y);
+LLMRT_DEVICE void AttendRow(const AttentionArgs& args, int32_t row) {
+  const int32_t head = static_cast<int32_t>(BlockIndexY());
   const int32_t kv_head = head / (args.num_q_heads / args.kv.num_kv_heads);
   Query query;
   query.unit = int64_t{row} * args.num_q_heads + head;
@@ -125,8 +125,8 @@ LLMRT_DEVICE void AttendRow(const AttentionArgs& args, const Index3& block, int3
   query.q = args.q + query.unit * args.kv.head_dim;
   SoftmaxState total;
   float values[kDims] = {};
-  for (int32_t split = static_cast<int32_t>(block.z); split * kAttentionSplit <= query.position;
-       split += static_cast<int32_t>(GridSize().z)) {
+  for (int32_t split = static_cast<int32_t>(BlockIndexZ());
+       split * kAttentionSplit <= query.position; split += static_cast<int32_t>(GridSizeZ())) {
     SoftmaxState state;
     float acc[kDims] = {};
     AttendSplit(args, query, split * kAttentionSplit, state, acc);
@@ -151,8 +151,7 @@ LLMRT_DEVICE void AttendRow(const AttentionArgs& args, const Index3& block, int3
 }  // namespace
 
 LLMRT_KERNEL(AttentionFloat32Kernel, AttentionArgs, kAttentionFloat32Threads) {
-  const Index3 block = BlockIndex();
-  const int32_t index = static_cast<int32_t>(block.x);
+  const int32_t index = static_cast<int32_t>(BlockIndexX());
   const int32_t num_rows = Load(args.step.num_rows);
   AttentionTile tile = {index, 1};
   if (args.tiles != nullptr) {
@@ -161,7 +160,7 @@ LLMRT_KERNEL(AttentionFloat32Kernel, AttentionArgs, kAttentionFloat32Threads) {
   }
   for (int32_t row = tile.first_row; row < tile.first_row + tile.num_rows && row < num_rows;
        ++row) {
-    AttendRow(args, block, row);
+    AttendRow(args, row);
   }
 }
 

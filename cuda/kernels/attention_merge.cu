@@ -12,7 +12,7 @@
 namespace llmrt::cuda {
 
 LLMRT_KERNEL(AttentionMergeKernel, AttentionArgs, kAttentionMergeThreads) {
-  const int64_t unit = args.first_unit + BlockIndex().x;
+  const int64_t unit = args.first_unit + BlockIndexX();
   const int32_t row = static_cast<int32_t>(unit / args.num_q_heads);
   if (row >= Load(args.step.num_rows)) return;
   const int32_t splits = Load(args.step.positions + row) / kAttentionSplit + 1;

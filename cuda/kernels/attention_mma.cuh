@@ -93,15 +93,15 @@ LLMRT_DEVICE void PlaceSharedMemory(const AttentionArgs& args, AttentionBlock& b
 
 // Finds the block's columns; false where it has none.
 template <uint32_t kColumns>
-LLMRT_DEVICE bool MakeBlock(const AttentionArgs& args, const Index3& index, AttentionBlock& block) {
-  const int32_t x = static_cast<int32_t>(index.x);
+LLMRT_DEVICE bool MakeBlock(const AttentionArgs& args, AttentionBlock& block) {
+  const int32_t x = static_cast<int32_t>(BlockIndexX());
   AttentionTile tile = {x, 1};
   if (args.tiles != nullptr) {
     if (x >= Load(args.num_tiles)) return false;
     tile = Load(args.tiles + x);
   }
-  const int32_t chunks = static_cast<int32_t>(GridSize().y) / args.kv.num_kv_heads;
-  const int32_t y = static_cast<int32_t>(index.y);
+  const int32_t chunks = static_cast<int32_t>(GridSizeY()) / args.kv.num_kv_heads;
+  const int32_t y = static_cast<int32_t>(BlockIndexY());
   block.first_row = tile.first_row;
   block.kv_head = y / chunks;
   const uint32_t warp = WarpIndex();
@@ -414,18 +414,17 @@ LLMRT_DEVICE void Attention(const AttentionArgs& args) {
   constexpr uint32_t kHalfWarps = AttentionThreads(kColumns) / kHalfWarpLanes;
   constexpr uint32_t kOwnColumns = kColumns / kHalfWarps;  // of a half-warp
   constexpr uint32_t kGroups = kWarpColumns<kColumns> / 8;
-  const Index3 index = BlockIndex();
   AttentionBlock block;
-  if (!MakeBlock<kColumns>(args, index, block)) return;
+  if (!MakeBlock<kColumns>(args, block)) return;
   const PagedRows keys =
       PagedRowsOf<uint16_t>(args.step, args.kv, block.first_row, 0, block.kv_head);
   const PagedRows values =
       PagedRowsOf<uint16_t>(args.step, args.kv, block.first_row, 1, block.kv_head);
   // First key of the block's tile i: whole splits, grid_z apart.
-  const int32_t first_split = static_cast<int32_t>(index.z);
+  const int32_t first_split = static_cast<int32_t>(BlockIndexZ());
   const auto first_key = [&](int32_t i) {
     const int32_t split =
-        first_split + i / kAttentionTilesPerSplit * static_cast<int32_t>(GridSize().z);
+        first_split + i / kAttentionTilesPerSplit * static_cast<int32_t>(GridSizeZ());
     return split * kAttentionSplit + i % kAttentionTilesPerSplit * kAttentionTile;
   };
   const auto copy_keys = [&](int32_t i) {

@@ -92,11 +92,12 @@ LLMRT_DEVICE DrawState StateOf(const Seen& seen, float temperature) {
 }  // namespace
 
 LLMRT_KERNEL(DrawPartsKernel, DrawArgs, kDrawThreads) {
-  const Index3 block = BlockIndex();
-  if (block.y >= static_cast<uint32_t>(Load(args.num_requests))) return;
-  const DrawRequest* request = args.requests + block.y;
+  const uint32_t index = BlockIndexY();
+  if (index >= static_cast<uint32_t>(Load(args.num_requests))) return;
+  const DrawRequest* request = args.requests + index;
   const float* logits = args.logits + int64_t{Load(&request->logit_row)} * args.vocab_size;
-  const int32_t first = static_cast<int32_t>(block.x) * kDrawPartTokens;
+  const uint32_t part = BlockIndexX();
+  const int32_t first = static_cast<int32_t>(part) * kDrawPartTokens;
   const int32_t left = args.vocab_size - first;
   const int32_t end = first + (left < kDrawPartTokens ? left : kDrawPartTokens);
 
@@ -110,12 +111,12 @@ LLMRT_KERNEL(DrawPartsKernel, DrawArgs, kDrawThreads) {
   Seen seen;
   if (lane < kDrawWarps) OfferPart(of_warps + lane, seen);
   seen = OfWarp(seen);
-  const int64_t part = int64_t{block.y} * DrawParts(args.vocab_size) + block.x;
-  if (lane == 0) StorePart(args.parts + part, seen);
+  const int64_t place = int64_t{index} * DrawParts(args.vocab_size) + part;
+  if (lane == 0) StorePart(args.parts + place, seen);
 }
 
 LLMRT_KERNEL(DrawMergeKernel, DrawArgs, kWarpLanes) {
-  const uint32_t index = BlockIndex().y;
+  const uint32_t index = BlockIndexY();
   if (index >= static_cast<uint32_t>(Load(args.num_requests))) return;
   const uint32_t num_parts = DrawParts(args.vocab_size);
   const DrawPart* parts = args.parts + int64_t{index} * num_parts;

@@ -41,7 +41,7 @@ LLMRT_DEVICE void ConvertRow(const uint8_t* row, int64_t cols, float* out) {
 }  // namespace
 
 LLMRT_KERNEL(EmbedKernel, EmbedArgs, kEmbedThreads) {
-  const int32_t row = args.first + static_cast<int32_t>(BlockIndex().x);
+  const int32_t row = args.first + static_cast<int32_t>(BlockIndexX());
   if (row >= Load(args.step.num_rows)) return;
   const uint8_t* in = args.table + Load(args.step.tokens + row) * args.row_stride;
   float* out = args.out + row * args.cols;

@@ -27,13 +27,12 @@ LLMRT_DEVICE const float* LaneOfRow(const uint8_t* rows, int64_t row_stride, int
 
 LLMRT_KERNEL(MatMulFloat32Kernel, MatMulArgs, kMatMulFloat32Threads) {
   constexpr int32_t kTokens = kMatMulFloat32Tokens;
-  const Index3 block = BlockIndex();
   const uint32_t thread = ThreadIndex();
   const uint32_t lane = thread % kHalfWarpLanes;
   const uint32_t half_warp = thread / kHalfWarpLanes;
   const int32_t feature =
-      args.first_feature + static_cast<int32_t>(block.x * kMatMulFloat32Features + half_warp);
-  const int32_t first_token = static_cast<int32_t>(block.y) * kTokens;
+      args.first_feature + static_cast<int32_t>(BlockIndexX() * kMatMulFloat32Features + half_warp);
+  const int32_t first_token = static_cast<int32_t>(BlockIndexY()) * kTokens;
   const float* const weight =
       LaneOfRow(args.weight, args.row_stride, Smaller(feature, args.end_feature - 1), lane);
   const float* activation[kTokens];

@@ -103,14 +103,15 @@ LLMRT_DEVICE void StoreChunkSums(float* sums, const float (&sum)[4]) {
 template <typename T>
 LLMRT_DEVICE void NarrowMatMul(const MatMulArgs& args) {
   constexpr uint32_t kWeightBytes = kMatMulNarrowFeatures * kMatMulStageRowBytes;
-  const Index3 block = BlockIndex();
   const uint32_t warps = BlockThreads() / kWarpLanes;
   const uint32_t warp = WarpIndex();
   const RowRange weights = {
       args.weight, args.row_stride,
-      args.first_feature + static_cast<int32_t>(block.x * kMatMulNarrowFeatures), args.end_feature};
+      args.first_feature + static_cast<int32_t>(BlockIndexX() * kMatMulNarrowFeatures),
+      args.end_feature};
   const RowRange tokens = {args.activations, args.row_stride,
-                           static_cast<int32_t>(block.y * kMatMulNarrowTokens), args.num_rows};
+                           static_cast<int32_t>(BlockIndexY() * kMatMulNarrowTokens),
+                           args.num_rows};
   uint8_t* const stages = SharedMemory() + warp * kMatMulStages * kMatMulNarrowStageBytes;
   float* const sums =
       reinterpret_cast<float*>(SharedMemory() + warps * kMatMulStages * kMatMulNarrowStageBytes);
@@ -185,12 +186,12 @@ template <typename T, uint32_t kTokens>
 LLMRT_DEVICE void WideMatMul(const MatMulArgs& args) {
   constexpr uint32_t kWeightBytes = kMatMulWideFeatures * kMatMulStageRowBytes;
   constexpr uint32_t kStageBytes = kWeightBytes + kTokens * kMatMulStageRowBytes;
-  const Index3 block = BlockIndex();
   const RowRange weights = {
       args.weight, args.row_stride,
-      args.first_feature + static_cast<int32_t>(block.y * kMatMulWideFeatures), args.end_feature};
+      args.first_feature + static_cast<int32_t>(BlockIndexY() * kMatMulWideFeatures),
+      args.end_feature};
   const RowRange tokens = {args.activations, args.row_stride,
-                           static_cast<int32_t>(block.x * kTokens), args.num_rows};
+                           static_cast<int32_t>(BlockIndexX() * kTokens), args.num_rows};
   const uint32_t num_stages = static_cast<uint32_t>(args.padded_k / kMatMulStageK);
   const auto copy = [&](uint32_t i) {
     if (i < num_stages) {

@@ -33,7 +33,7 @@ LLMRT_DEVICE FourHalves Round(const FourFloats& four) {
 }  // namespace
 
 LLMRT_KERNEL(PrepareKernel, PrepareArgs, kPrepareThreads) {
-  const int64_t row = args.first + static_cast<int64_t>(BlockIndex().x);
+  const int64_t row = args.first + static_cast<int64_t>(BlockIndexX());
   const float* in = args.in + row * args.cols;
   for (int64_t k = ThreadIndex() * 4; k < args.padded_cols; k += BlockThreads() * 4) {
     const FourFloats four = LoadFour(in, k, args.cols);

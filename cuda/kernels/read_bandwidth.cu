@@ -17,8 +17,8 @@ LLMRT_DEVICE uint32_t Sum(const Word& word) {
 
 LLMRT_KERNEL(ReadBandwidthKernel, ReadBandwidthArgs, kReadBandwidthThreads) {
   const Word* words = reinterpret_cast<const Word*>(args.data);
-  const int64_t threads = int64_t{GridSize().x} * BlockThreads();
-  int64_t i = int64_t{BlockIndex().x} * BlockThreads() + ThreadIndex();
+  const int64_t threads = int64_t{GridSizeX()} * BlockThreads();
+  int64_t i = int64_t{BlockIndexX()} * BlockThreads() + ThreadIndex();
   uint32_t sum = 0;
   for (; i + (kReadsAtOnce - 1) * threads < args.words; i += kReadsAtOnce * threads) {
     Word read[kReadsAtOnce];

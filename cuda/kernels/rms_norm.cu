@@ -52,7 +52,7 @@ LLMRT_DEVICE void NormalizeRow(const RmsNormArgs& args, const float* in, float s
 }  // namespace
 
 LLMRT_KERNEL(RmsNormKernel, RmsNormArgs, kRmsNormThreads) {
-  const int32_t row = args.first + static_cast<int32_t>(BlockIndex().x);
+  const int32_t row = args.first + static_cast<int32_t>(BlockIndexX());
   const int32_t in_row = args.rows == nullptr ? row : Load(args.rows + row);
   const float* in = args.in + in_row * args.dim;
 

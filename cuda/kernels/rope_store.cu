@@ -68,7 +68,7 @@ LLMRT_DEVICE void StoreKeysAndValues(const RopeStoreArgs& args, const float* tab
 }  // namespace
 
 LLMRT_KERNEL(RopeStoreKernel, RopeStoreArgs, kRopeStoreThreads) {
-  const int32_t row = args.first + static_cast<int32_t>(BlockIndex().x);
+  const int32_t row = args.first + static_cast<int32_t>(BlockIndexX());
   if (row >= Load(args.step.num_rows)) return;
   const int32_t position = Load(args.step.positions + row);
   const float* table = args.rope_table + int64_t{position} * args.rope_dims;

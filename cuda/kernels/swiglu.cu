@@ -7,7 +7,7 @@
 namespace llmrt::cuda {
 
 LLMRT_KERNEL(SwiGluKernel, SwiGluArgs, kSwiGluThreads) {
-  const int64_t i = int64_t{BlockIndex().x} * BlockThreads() + ThreadIndex();
+  const int64_t i = int64_t{BlockIndexX()} * BlockThreads() + ThreadIndex();
   if (i >= args.count) return;
   Store(args.out + i, numerics::Silu(Load(args.gate + i)) * Load(args.up + i));
 }

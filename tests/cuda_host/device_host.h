@@ -28,8 +28,8 @@ using cuda_host::MutationOf;
 using cuda_host::running_block;
 using cuda_host::Wrapper;
 
-inline uint32_t MovedIndex(Wrapper wrapper, uint32_t index, const Location& at) {
-  return index + (MutationOf({wrapper, 0, at}) == LLMRT_MUTATION_INDEX_X ? 1 : 0);
+inline uint32_t MovedIndex(Wrapper wrapper, uint32_t index, const Location& at, uint32_t by = 1) {
+  return index + (MutationOf({wrapper, 0, at}) == LLMRT_MUTATION_NEXT_INDEX ? by : 0);
 }
 inline uint32_t ThreadIndex(Location at = Location::current()) {
   return MovedIndex(Wrapper::kThreadIndex, running_block->lane().thread, at);
@@ -40,17 +40,27 @@ inline uint32_t LaneIndex(Location at = Location::current()) {
 inline uint32_t WarpIndex(Location at = Location::current()) {
   return MovedIndex(Wrapper::kWarpIndex, running_block->lane().thread / kWarpLanes, at);
 }
-inline Index3 BlockIndex(Location at = Location::current()) {
-  const cuda_host::GridPoint index = running_block->index();
-  const int mutation = MutationOf({Wrapper::kBlockIndex, 0, at});
-  return {index.x + (mutation == LLMRT_MUTATION_INDEX_X ? 1 : 0),
-          index.y + (mutation == LLMRT_MUTATION_INDEX_Y ? 1 : 0),
-          index.z + (mutation == LLMRT_MUTATION_INDEX_Z ? 1 : 0)};
+inline uint32_t BlockThreads(Location at = Location::current()) {
+  // By a warp, as less would change nothing for those who count warps.
+  return MovedIndex(Wrapper::kBlockThreads, running_block->config().threads, at, kWarpLanes);
 }
-inline uint32_t BlockThreads() { return running_block->config().threads; }
-inline Index3 GridSize() {
-  const cuda_host::GridPoint grid = running_block->config().grid;
-  return {grid.x, grid.y, grid.z};
+inline uint32_t BlockIndexX(Location at = Location::current()) {
+  return MovedIndex(Wrapper::kBlockIndexX, running_block->index().x, at);
+}
+inline uint32_t BlockIndexY(Location at = Location::current()) {
+  return MovedIndex(Wrapper::kBlockIndexY, running_block->index().y, at);
+}
+inline uint32_t BlockIndexZ(Location at = Location::current()) {
+  return MovedIndex(Wrapper::kBlockIndexZ, running_block->index().z, at);
+}
+inline uint32_t GridSizeX(Location at = Location::current()) {
+  return MovedIndex(Wrapper::kGridSizeX, running_block->config().grid.x, at);
+}
+inline uint32_t GridSizeY(Location at = Location::current()) {
+  return MovedIndex(Wrapper::kGridSizeY, running_block->config().grid.y, at);
+}
+inline uint32_t GridSizeZ(Location at = Location::current()) {
+  return MovedIndex(Wrapper::kGridSizeZ, running_block->config().grid.z, at);
 }
 
 // Where an access of `bytes` really goes.

@@ -12,7 +12,13 @@ namespace {
 constexpr const char* kWrapperNames[] = {"ThreadIndex",
                                          "LaneIndex",
                                          "WarpIndex",
-                                         "BlockIndex",
+                                         "BlockThreads",
+                                         "BlockIndexX",
+                                         "BlockIndexY",
+                                         "BlockIndexZ",
+                                         "GridSizeX",
+                                         "GridSizeY",
+                                         "GridSizeZ",
                                          "Load",
                                          "Store",
                                          "SyncBlock",
@@ -81,10 +87,14 @@ uint32_t MutationKinds(Wrapper wrapper) {
     case Wrapper::kThreadIndex:
     case Wrapper::kLaneIndex:
     case Wrapper::kWarpIndex:
-      return Bit(LLMRT_MUTATION_INDEX_X);
-    case Wrapper::kBlockIndex:
-      return Bit(LLMRT_MUTATION_INDEX_X) | Bit(LLMRT_MUTATION_INDEX_Y) |
-             Bit(LLMRT_MUTATION_INDEX_Z);
+    case Wrapper::kBlockThreads:
+    case Wrapper::kBlockIndexX:
+    case Wrapper::kBlockIndexY:
+    case Wrapper::kBlockIndexZ:
+    case Wrapper::kGridSizeX:
+    case Wrapper::kGridSizeY:
+    case Wrapper::kGridSizeZ:
+      return Bit(LLMRT_MUTATION_NEXT_INDEX);
     case Wrapper::kSyncBlock:
     case Wrapper::kSyncWarp:
     case Wrapper::kCommitCopies:

@@ -10,7 +10,7 @@ LLMRT_DEVICE uint32_t* SharedWords() { return reinterpret_cast<uint32_t*>(Shared
 // each warp, mistake 4 twice in one half of the warps, at other places.
 LLMRT_KERNEL(ReverseKernel, TestArgs, 256) {
   const uint32_t i = ThreadIndex();
-  const uint32_t base = BlockIndex().x * BlockThreads();
+  const uint32_t base = BlockIndexX() * BlockThreads();
   Store(SharedWords() + i, Load(args.in + base + i));
   if (args.wrong == 2) {
     if (WarpIndex() % 2 == 0) SyncBlock();
@@ -214,24 +214,23 @@ LLMRT_KERNEL(RoundKernel, TestArgs, 32) {
 
 // Where each thread is: out[block * 64 + thread] = x, y, z of the block, its thread, lane and warp.
 LLMRT_KERNEL(WhereKernel, TestArgs, 64) {
-  const Index3 at = BlockIndex();
-  const Index3 size = GridSize();
-  const uint32_t block = (at.z * size.y + at.y) * size.x + at.x;
+  const uint32_t x = BlockIndexX(), y = BlockIndexY(), z = BlockIndexZ();
+  const uint32_t block = (z * GridSizeY() + y) * GridSizeX() + x;
   const uint32_t where =
-      at.x | at.y << 4 | at.z << 8 | ThreadIndex() << 12 | LaneIndex() << 20 | WarpIndex() << 28;
+      x | y << 4 | z << 8 | ThreadIndex() << 12 | LaneIndex() << 20 | WarpIndex() << 28;
   Store(args.out + block * BlockThreads() + ThreadIndex(), where);
 }
 
 // Each thread that runs adds itself to a list in device memory: in which order do they come?
 LLMRT_KERNEL(OrderKernel, TestArgs, 64) {
   const uint32_t count = Load(args.in);
-  Store(args.out + count, BlockIndex().x << 16 | ThreadIndex());
+  Store(args.out + count, BlockIndexX() << 16 | ThreadIndex());
   Store(args.in, count + 1);
 }
 
 // One more in each word: launched twice, two more.
 LLMRT_KERNEL(IncrementKernel, TestArgs, 32) {
-  uint32_t* word = args.out + BlockIndex().x * 32 + ThreadIndex();
+  uint32_t* word = args.out + BlockIndexX() * 32 + ThreadIndex();
   Store(word, Load(word) + static_cast<uint32_t>(args.n));
 }
 

@@ -28,7 +28,7 @@ LLMRT_DEVICE uint32_t LoadPair(const uint16_t* row, uint32_t column) {
 LLMRT_KERNEL(MatrixProbeKernel, MatrixProbeArgs, 128) {
   const uint32_t lane = cuda::LaneIndex();
   const uint32_t which =
-      cuda::BlockIndex().x * (cuda::BlockThreads() / cuda::kWarpLanes) + cuda::WarpIndex();
+      cuda::BlockIndexX() * (cuda::BlockThreads() / cuda::kWarpLanes) + cuda::WarpIndex();
   if (which >= static_cast<uint32_t>(args.count)) return;
   const uint32_t group = lane / 4, pair = lane % 4 * 2;
   const uint16_t* a = args.a + uint64_t{which} * 256;
@@ -50,7 +50,7 @@ LLMRT_KERNEL(MatrixProbeKernel, MatrixProbeArgs, 128) {
 }
 
 LLMRT_KERNEL(FunctionProbeKernel, FunctionProbeArgs, 256) {
-  const uint32_t index = cuda::BlockIndex().x * cuda::BlockThreads() + cuda::ThreadIndex();
+  const uint32_t index = cuda::BlockIndexX() * cuda::BlockThreads() + cuda::ThreadIndex();
   if (index >= args.count) return;
   const uint32_t bits = args.first + index * args.stride;
   const float x = numerics::BitsToFloat(bits);
