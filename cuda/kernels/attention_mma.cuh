@@ -32,6 +32,9 @@ inline constexpr uint32_t kDimTiles = kAttentionHeadDimMax / 64;  // of 16, of o
 template <uint32_t kColumns>
 inline constexpr uint32_t kWarpColumns = kColumns * 4 / (AttentionThreads(kColumns) / kWarpLanes);
 
+template <uint32_t kColumns>
+inline constexpr uint32_t kHalfWarps = AttentionThreads(kColumns) / kHalfWarpLanes;
+
 struct alignas(16) Column {
   int64_t unit;
   int32_t position;  // -1: not to be computed
@@ -131,8 +134,7 @@ template <typename T, uint32_t kColumns>
 LLMRT_DEVICE void StoreQueries(const AttentionArgs& args, const AttentionBlock& block) {
   const int32_t head_dim = args.kv.head_dim;
   const uint32_t thread = ThreadIndex();
-  const uint32_t half_warps = BlockThreads() / kHalfWarpLanes;
-  for (uint32_t i = thread / kHalfWarpLanes; i < kColumns; i += half_warps) {
+  for (uint32_t i = thread / kHalfWarpLanes; i < kColumns; i += kHalfWarps<kColumns>) {
     const Column column = Load(block.columns + i);
     const float* const q = args.q + column.unit * head_dim;
     const int32_t dims = column.position >= 0 ? head_dim : 0;
@@ -411,8 +413,7 @@ LLMRT_DEVICE void EndSplitValues(const AttentionArgs& args, const AttentionBlock
 
 template <typename T, uint32_t kColumns>
 LLMRT_DEVICE void Attention(const AttentionArgs& args) {
-  constexpr uint32_t kHalfWarps = AttentionThreads(kColumns) / kHalfWarpLanes;
-  constexpr uint32_t kOwnColumns = kColumns / kHalfWarps;  // of a half-warp
+  constexpr uint32_t kOwnColumns = kColumns / kHalfWarps<kColumns>;  // of a half-warp
   constexpr uint32_t kGroups = kWarpColumns<kColumns> / 8;
   AttentionBlock block;
   if (!MakeBlock<kColumns>(args, block)) return;
@@ -450,7 +451,8 @@ LLMRT_DEVICE void Attention(const AttentionArgs& args) {
     copy_keys(i + 1);
 #pragma unroll
     for (uint32_t n = 0; n < kOwnColumns; ++n) {
-      SoftmaxTile<T>(args, block, half_warp + n * kHalfWarps, first, ends_split, softmax[n]);
+      SoftmaxTile<T>(args, block, half_warp + n * kHalfWarps<kColumns>, first, ends_split,
+                     softmax[n]);
     }
     WaitCopies<1>();
     SyncBlock();  // the values, probabilities and factors are there

@@ -73,10 +73,13 @@ enum LlmrtMutation {
   LLMRT_MUTATION_SKIP = 1,          // SyncBlock, SyncWarp, CommitCopies, WaitCopies, matrix product
   LLMRT_MUTATION_OTHER_LANE = 2,    // a shuffle's lane xor 1
   LLMRT_MUTATION_NEXT_ELEMENT = 3,  // an address moved forward by one element of its type
-  LLMRT_MUTATION_NEXT_INDEX = 4,    // one more: an index, a grid's size; of threads a warp more
+  LLMRT_MUTATION_NEXT_INDEX = 4,    // one more than the index
   LLMRT_MUTATION_SWAP_ROWS = 5,     // matrix product: rows g and g + 8 of A exchanged
   LLMRT_MUTATION_INVERT = 6,        // CopyAsync16's `valid`, Ballot's predicate
   LLMRT_MUTATION_SWAP_HALVES = 7,   // PackPair
+  LLMRT_MUTATION_DOUBLE = 8,        // the number of a block's threads or of a grid's blocks
+  LLMRT_MUTATION_WEAKEN = 9,      // SyncBlock: SyncWarp; WaitCopies: one group more may be missing
+  LLMRT_MUTATION_TRANSPOSE = 10,  // matrix loads
 };
 // At most one is planted; it stays until another is planted or llmrt_emulation_unplant().
 // Returns 0 for a site or kind that does not exist.

@@ -28,8 +28,11 @@ using cuda_host::MutationOf;
 using cuda_host::running_block;
 using cuda_host::Wrapper;
 
-inline uint32_t MovedIndex(Wrapper wrapper, uint32_t index, const Location& at, uint32_t by = 1) {
-  return index + (MutationOf({wrapper, 0, at}) == LLMRT_MUTATION_NEXT_INDEX ? by : 0);
+inline uint32_t MovedIndex(Wrapper wrapper, uint32_t index, const Location& at) {
+  return index + (MutationOf({wrapper, 0, at}) == LLMRT_MUTATION_NEXT_INDEX ? 1 : 0);
+}
+inline uint32_t GrownSize(Wrapper wrapper, uint32_t size, const Location& at) {
+  return MutationOf({wrapper, 0, at}) == LLMRT_MUTATION_DOUBLE ? 2 * size : size;
 }
 inline uint32_t ThreadIndex(Location at = Location::current()) {
   return MovedIndex(Wrapper::kThreadIndex, running_block->lane().thread, at);
@@ -41,8 +44,7 @@ inline uint32_t WarpIndex(Location at = Location::current()) {
   return MovedIndex(Wrapper::kWarpIndex, running_block->lane().thread / kWarpLanes, at);
 }
 inline uint32_t BlockThreads(Location at = Location::current()) {
-  // By a warp, as less would change nothing for those who count warps.
-  return MovedIndex(Wrapper::kBlockThreads, running_block->config().threads, at, kWarpLanes);
+  return GrownSize(Wrapper::kBlockThreads, running_block->config().threads, at);
 }
 inline uint32_t BlockIndexX(Location at = Location::current()) {
   return MovedIndex(Wrapper::kBlockIndexX, running_block->index().x, at);
@@ -54,13 +56,13 @@ inline uint32_t BlockIndexZ(Location at = Location::current()) {
   return MovedIndex(Wrapper::kBlockIndexZ, running_block->index().z, at);
 }
 inline uint32_t GridSizeX(Location at = Location::current()) {
-  return MovedIndex(Wrapper::kGridSizeX, running_block->config().grid.x, at);
+  return GrownSize(Wrapper::kGridSizeX, running_block->config().grid.x, at);
 }
 inline uint32_t GridSizeY(Location at = Location::current()) {
-  return MovedIndex(Wrapper::kGridSizeY, running_block->config().grid.y, at);
+  return GrownSize(Wrapper::kGridSizeY, running_block->config().grid.y, at);
 }
 inline uint32_t GridSizeZ(Location at = Location::current()) {
-  return MovedIndex(Wrapper::kGridSizeZ, running_block->config().grid.z, at);
+  return GrownSize(Wrapper::kGridSizeZ, running_block->config().grid.z, at);
 }
 
 // Where an access of `bytes` really goes.
@@ -95,8 +97,10 @@ void Store(T* p, T value, Location at = Location::current()) {
 inline uint8_t* SharedMemory() { return running_block->shared(); }
 
 inline void SyncBlock(Location at = Location::current()) {
-  const Call call = {Wrapper::kSyncBlock, 0, at};
-  if (MutationOf(call) != LLMRT_MUTATION_SKIP) running_block->Wait(call, {});
+  Call call = {Wrapper::kSyncBlock, 0, at};
+  const int mutation = MutationOf(call);
+  if (mutation == LLMRT_MUTATION_WEAKEN) call.wrapper = Wrapper::kSyncWarp;
+  if (mutation != LLMRT_MUTATION_SKIP) running_block->Wait(call, {});
 }
 inline void SyncWarp(Location at = Location::current()) {
   const Call call = {Wrapper::kSyncWarp, 0, at};
@@ -148,14 +152,24 @@ inline void CommitCopies(Location at = Location::current()) {
 template <int N>
 void WaitCopies(Location at = Location::current()) {
   const Call call = {Wrapper::kWaitCopies, N, at};
-  if (MutationOf(call) != LLMRT_MUTATION_SKIP) running_block->WaitCopies(call, N);
+  const int mutation = MutationOf(call);
+  if (mutation == LLMRT_MUTATION_SKIP) return;
+  running_block->WaitCopies(call, mutation == LLMRT_MUTATION_WEAKEN ? N + 1 : N);
 }
 
+inline Wrapper OtherWayRound(Wrapper load) {
+  if (load == Wrapper::kLoadMatrices4) return Wrapper::kLoadMatrices4Transposed;
+  if (load == Wrapper::kLoadMatrices4Transposed) return Wrapper::kLoadMatrices4;
+  return load == Wrapper::kLoadMatrices2 ? Wrapper::kLoadMatrices2Transposed
+                                         : Wrapper::kLoadMatrices2;
+}
 inline void LoadMatrices(Wrapper wrapper, uint32_t* out, uint32_t count, const void* row,
                          const Location& at) {
-  const Call call = {wrapper, 2, at};
+  Call call = {wrapper, 2, at};
   uintptr_t address = reinterpret_cast<uintptr_t>(row);
-  if (MutationOf(call) == LLMRT_MUTATION_NEXT_ELEMENT) address += 16;
+  const int mutation = MutationOf(call);
+  if (mutation == LLMRT_MUTATION_NEXT_ELEMENT) address += 16;
+  if (mutation == LLMRT_MUTATION_TRANSPOSE) call.wrapper = OtherWayRound(wrapper);
   // Of the lanes, 8 a matrix name its rows.
   if (running_block->lane().thread % kWarpLanes < count * 8) {
     running_block->CheckAddress(call, address, 16, true);

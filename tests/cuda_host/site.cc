@@ -87,18 +87,20 @@ uint32_t MutationKinds(Wrapper wrapper) {
     case Wrapper::kThreadIndex:
     case Wrapper::kLaneIndex:
     case Wrapper::kWarpIndex:
-    case Wrapper::kBlockThreads:
     case Wrapper::kBlockIndexX:
     case Wrapper::kBlockIndexY:
     case Wrapper::kBlockIndexZ:
+      return Bit(LLMRT_MUTATION_NEXT_INDEX);
+    case Wrapper::kBlockThreads:
     case Wrapper::kGridSizeX:
     case Wrapper::kGridSizeY:
     case Wrapper::kGridSizeZ:
-      return Bit(LLMRT_MUTATION_NEXT_INDEX);
+      return Bit(LLMRT_MUTATION_DOUBLE);
     case Wrapper::kSyncBlock:
+    case Wrapper::kWaitCopies:
+      return Bit(LLMRT_MUTATION_SKIP) | Bit(LLMRT_MUTATION_WEAKEN);
     case Wrapper::kSyncWarp:
     case Wrapper::kCommitCopies:
-    case Wrapper::kWaitCopies:
       return Bit(LLMRT_MUTATION_SKIP);
     case Wrapper::kShuffleXor:
     case Wrapper::kShuffleFrom:
@@ -107,6 +109,11 @@ uint32_t MutationKinds(Wrapper wrapper) {
       return Bit(LLMRT_MUTATION_INVERT);
     case Wrapper::kCopyAsync16:
       return Bit(LLMRT_MUTATION_NEXT_ELEMENT) | Bit(LLMRT_MUTATION_INVERT);
+    case Wrapper::kLoadMatrices4:
+    case Wrapper::kLoadMatrices4Transposed:
+    case Wrapper::kLoadMatrices2:
+    case Wrapper::kLoadMatrices2Transposed:
+      return Bit(LLMRT_MUTATION_NEXT_ELEMENT) | Bit(LLMRT_MUTATION_TRANSPOSE);
     case Wrapper::kMultiplyAccumulate:
       return Bit(LLMRT_MUTATION_SKIP) | Bit(LLMRT_MUTATION_SWAP_ROWS);
     case Wrapper::kPackPair:

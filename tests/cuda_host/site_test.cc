@@ -60,7 +60,7 @@ TEST_F(SiteTest, EachCallThatRanIsASiteOnce) {
     ++count[site.wrapper];
   }
   const std::map<std::string, int> want = {{"ThreadIndex", 1},  {"BlockIndexX", 1},
-                                           {"BlockThreads", 1}, {"Load", 2},
+                                           {"BlockThreads", 2}, {"Load", 2},
                                            {"Store", 2},        {"SyncBlock", 1}};
   EXPECT_EQ(count, want);
   llmrt_emulation_reset_sites();
