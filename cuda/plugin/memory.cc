@@ -82,23 +82,23 @@ void Release(PluginDevice* device, uint64_t address) {
   if (scope.status() == 0) device->driver.release(address);
 }
 
-int32_t Upload(PluginDevice* device, uint64_t to, int64_t stride, const void* from,
-               int64_t row_bytes, int64_t rows, PluginError* error) {
+int32_t Upload(PluginDevice* device, const backend::PluginUpload* params, PluginError* error) {
   const ContextScope scope(*device, error);
   if (scope.status() != 0) return scope.status();
   const DriverTable& driver = device->driver;
-  const auto* bytes = static_cast<const uint8_t*>(from);
+  const auto* from = static_cast<const uint8_t*>(params->from);
+  const int64_t stride = params->stride, row_bytes = params->row_bytes;
   if (stride == row_bytes) {
-    return Finish(
-        *device,
-        driver.copy_to_device(to, bytes, static_cast<size_t>(row_bytes * rows), device->stream),
-        "cuMemcpyHtoDAsync", error);
+    const auto bytes = static_cast<size_t>(row_bytes * params->rows);
+    return Finish(*device, driver.copy_to_device(params->to, from, bytes, device->stream),
+                  "cuMemcpyHtoDAsync", error);
   }
-  CuResult result = driver.fill(to, 0, static_cast<size_t>(stride * rows), device->stream);
-  for (int64_t row = 0; row < rows && result == kCuSuccess; ++row) {
-    result =
-        driver.copy_to_device(to + static_cast<uint64_t>(row * stride), bytes + row * row_bytes,
-                              static_cast<size_t>(row_bytes), device->stream);
+  CuResult result =
+      driver.fill(params->to, 0, static_cast<size_t>(stride * params->rows), device->stream);
+  for (int64_t row = 0; row < params->rows && result == kCuSuccess; ++row) {
+    result = driver.copy_to_device(params->to + static_cast<uint64_t>(row * stride),
+                                   from + row * row_bytes, static_cast<size_t>(row_bytes),
+                                   device->stream);
   }
   return Finish(*device, result, "cuMemcpyHtoDAsync", error);
 }

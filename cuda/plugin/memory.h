@@ -8,8 +8,8 @@ namespace llmrt::cuda {
 int32_t Allocate(backend::PluginDevice* device, int64_t bytes, uint64_t* address,
                  backend::PluginError* error);
 void Release(backend::PluginDevice* device, uint64_t address);
-int32_t Upload(backend::PluginDevice* device, uint64_t to, int64_t stride, const void* from,
-               int64_t row_bytes, int64_t rows, backend::PluginError* error);
+int32_t Upload(backend::PluginDevice* device, const backend::PluginUpload* params,
+               backend::PluginError* error);
 int32_t Download(backend::PluginDevice* device, void* to, uint64_t from, int64_t bytes,
                  backend::PluginError* error);
 int32_t Copy(backend::PluginDevice* device, uint64_t to, uint64_t from, int64_t bytes,

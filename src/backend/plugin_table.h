@@ -104,6 +104,16 @@ struct PluginMatrix {
   int32_t reserved;
 };
 
+// Rows of `row_bytes`, one behind the other, to rows `stride` apart; what lies between is filled
+// with zeros.
+struct PluginUpload {
+  uint64_t to;
+  int64_t stride;
+  const void* from;
+  int64_t row_bytes;
+  int64_t rows;
+};
+
 struct PluginKv {
   int32_t element;
   int32_t block_size;
@@ -185,9 +195,8 @@ struct PluginTable {
   // 256-byte aligned; contents undefined.
   int32_t (*allocate)(PluginDevice* device, int64_t bytes, uint64_t* address, PluginError* error);
   void (*release)(PluginDevice* device, uint64_t address);
-  // Rows of `row_bytes` to rows `stride` apart; what lies between is filled with zeros. Waits.
-  int32_t (*upload)(PluginDevice* device, uint64_t to, int64_t stride, const void* from,
-                    int64_t row_bytes, int64_t rows, PluginError* error);
+  // Waits.
+  int32_t (*upload)(PluginDevice* device, const PluginUpload* params, PluginError* error);
   int32_t (*download)(PluginDevice* device, void* to, uint64_t from, int64_t bytes,
                       PluginError* error);
   // After what was launched before; the ranges do not overlap.

@@ -124,7 +124,12 @@ absl::Status PluginMatrix::WriteRows(Device& device, int64_t first_row,
   }
   if (count == 0) return absl::OkStatus();
   const uint64_t to = memory_.address() + static_cast<uint64_t>(first_row * row_stride());
-  return device.Call(device.table().upload, to, row_stride(), bytes.data(), row_bytes, count);
+  const backend::PluginUpload upload = {.to = to,
+                                        .stride = row_stride(),
+                                        .from = bytes.data(),
+                                        .row_bytes = row_bytes,
+                                        .rows = count};
+  return device.Call(device.table().upload, &upload);
 }
 
 backend::PluginMatrix PluginMatrix::ForDevice() const {
@@ -209,7 +214,9 @@ absl::Status UploadTo(Device& device, backend::Buffer& buffer, int64_t offset,
   if (!status.ok() || bytes.empty()) return status;
   const auto size = static_cast<int64_t>(bytes.size());
   const auto to = reinterpret_cast<uint64_t>(buffer.data() + offset);
-  return device.Call(device.table().upload, to, size, bytes.data(), size, int64_t{1});
+  const backend::PluginUpload upload = {
+      .to = to, .stride = size, .from = bytes.data(), .row_bytes = size, .rows = 1};
+  return device.Call(device.table().upload, &upload);
 }
 
 absl::Status DownloadFrom(Device& device, const backend::Buffer& buffer, int64_t offset,

@@ -22,6 +22,7 @@ namespace {
 
 using backend::PluginDevice;
 using backend::PluginError;
+using backend::PluginUpload;
 
 // Notes the call, under the lock; the code that it is to fail with.
 int32_t Note(const char* call, int32_t device, PluginError* error) {
@@ -101,16 +102,16 @@ void Release(PluginDevice*, uint64_t address) {
   std::free(reinterpret_cast<void*>(address));
 }
 
-int32_t Upload(PluginDevice* device, uint64_t to, int64_t stride, const void* from,
-               int64_t row_bytes, int64_t rows, PluginError* error) {
+int32_t Upload(PluginDevice* device, const PluginUpload* params, PluginError* error) {
   FakePlugin& fake = FakePlugin::Get();
   const std::lock_guard<std::mutex> lock(fake.mutex);
   const int32_t code = Note("upload", device->index, error);
-  for (int64_t row = 0; code == 0 && row < rows; ++row) {
-    auto* out = reinterpret_cast<uint8_t*>(to) + row * stride;
-    std::memcpy(out, static_cast<const uint8_t*>(from) + row * row_bytes,
-                static_cast<size_t>(row_bytes));
-    std::memset(out + row_bytes, 0, static_cast<size_t>(stride - row_bytes));
+  for (int64_t row = 0; code == 0 && row < params->rows; ++row) {
+    auto* out = reinterpret_cast<uint8_t*>(params->to) + row * params->stride;
+    std::memcpy(out, static_cast<const uint8_t*>(params->from) + row * params->row_bytes,
+                static_cast<size_t>(params->row_bytes));
+    std::memset(out + params->row_bytes, 0,
+                static_cast<size_t>(params->stride - params->row_bytes));
   }
   return code;
 }
