@@ -481,7 +481,7 @@ typedef struct llmrt_load_info {
   int32_t struct_size;
   int32_t phase;  /* llmrt_load_phase */
   int32_t status; /* llmrt_status of a failed load */
-  float fraction; /* 0 to 1 of the bytes to read */
+  float fraction; /* 0 to 1 of the bytes to read; again from 0 where "auto" turns to the CPU */
 } llmrt_load_info;
 
 typedef struct llmrt_engine_info {

@@ -90,6 +90,8 @@ class PluginBackend final : public backend::Backend {
   PluginBackend(std::unique_ptr<Device> device, memory::LargeMemory& memory, int32_t index);
 
   const backend::PluginTable& table() const { return device_->table(); }
+  absl::Status TakeStep(const backend::Batch& batch, absl::Span<const int32_t> logit_rows,
+                        bool rows_leave);
   // Writes the batch into the step's memory; `logit_rows` counts into *counts, too.
   absl::Status WriteStep(const backend::Batch& batch, absl::Span<const int32_t> logit_rows,
                          backend::PluginStepCounts* counts);
@@ -97,9 +99,10 @@ class PluginBackend final : public backend::Backend {
   // Block tables, one after the other, as far as the rows need them.
   absl::Status WriteTables(const backend::Batch& batch, const backend::PluginStepMemory& memory,
                            backend::PluginStepCounts* counts) const;
-  // The op is about the step in flight: its rows, and the cache that steps were reserved for.
+  // The op is about the step in flight: its rows; the cache that steps were reserved for, with the
+  // blocks of every row.
   absl::Status CheckRows(std::string_view op, const backend::Batch& batch) const;
-  absl::Status CheckCache(std::string_view op, const backend::KvCache& cache) const;
+  absl::Status CheckBlocks(std::string_view op, const backend::KvCache& cache) const;
 
   // The host's end of draws and views, in `host_`.
   backend::PluginDrawRequest* Requests() const;
@@ -122,6 +125,7 @@ class PluginBackend final : public backend::Backend {
   int64_t num_rows_ = 0;
   int64_t num_logit_rows_ = 0;
   int64_t num_drawn_ = 0;
+  bool has_tables_ = false;  // every row has its blocks: without, no op may look for them
 };
 
 }  // namespace llmrt::plugin

@@ -37,9 +37,12 @@ absl::Status PluginBackend::CheckRows(std::string_view op, const backend::Batch&
   return OpError(op, absl::StrCat(batch.num_rows(), " rows in a step of ", num_rows_));
 }
 
-absl::Status PluginBackend::CheckCache(std::string_view op, const backend::KvCache& cache) const {
-  if (&cache == cache_) return absl::OkStatus();
-  return OpError(op, "the cache is not the one that steps were reserved for");
+absl::Status PluginBackend::CheckBlocks(std::string_view op, const backend::KvCache& cache) const {
+  if (&cache != cache_) {
+    return OpError(op, "the cache is not the one that steps were reserved for");
+  }
+  if (!has_tables_) return OpError(op, "a row has no blocks");
+  return absl::OkStatus();
 }
 
 absl::Status PluginBackend::MoveRows(const backend::MoveRowsParams& params) {
@@ -134,7 +137,7 @@ absl::Status PluginBackend::RopeStore(const backend::RopeStoreParams& params, Ra
   absl::Status status = ops::CheckRopeStore(params, {0, 0});
   if (status.ok()) status = ops::CheckRange("RopeStore", rows, params.batch->num_rows());
   if (status.ok()) status = CheckRows("RopeStore", *params.batch);
-  if (status.ok()) status = CheckCache("RopeStore", *params.cache);
+  if (status.ok()) status = CheckBlocks("RopeStore", *params.cache);
   if (!status.ok() || rows.size() == 0) return status;
   const backend::PluginRopeStore call = {.kv = cache_->ForDevice(params.layer),
                                          .rope_table = Address(params.rope_table),
@@ -154,7 +157,7 @@ absl::Status PluginBackend::Attention(const backend::AttentionParams& params, Ra
     status = ops::CheckRange("Attention", heads, params.batch->num_rows() * params.num_q_heads);
   }
   if (status.ok()) status = CheckRows("Attention", *params.batch);
-  if (status.ok()) status = CheckCache("Attention", *params.cache);
+  if (status.ok()) status = CheckBlocks("Attention", *params.cache);
   if (!status.ok() || heads.size() == 0) return status;
   const backend::PluginAttention call = {.kv = cache_->ForDevice(params.layer),
                                          .q = Address(params.q),

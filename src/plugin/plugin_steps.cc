@@ -86,8 +86,7 @@ absl::Status PluginBackend::CheckStep(const Batch& batch,
                               batch.block_tables.size(), " sequences; reserved were ", needs_.rows,
                               ", ", needs_.logit_rows, ", ", needs_.logit_rows));
   }
-  // Once a step: the ops of every layer rely on it.
-  return ops::CheckBlockTables(batch, *cache_, {0, batch.num_rows()});
+  return absl::OkStatus();
 }
 
 absl::Status PluginBackend::WriteTables(const Batch& batch, const backend::PluginStepMemory& memory,
@@ -96,6 +95,8 @@ absl::Status PluginBackend::WriteTables(const Batch& batch, const backend::Plugi
   const size_t sequences = batch.block_tables.size();
   // First the blocks that each sequence needs, then where they start.
   std::fill_n(memory.table_starts, sequences, 0);
+  counts->sequences = static_cast<int32_t>(sequences);
+  if (!has_tables_) return absl::OkStatus();
   for (size_t row = 0; row < batch.positions.size(); ++row) {
     int32_t& needed = memory.table_starts[batch.sequences[row]];
     needed = std::max(needed, batch.positions[row] / block_size + 1);
@@ -112,7 +113,6 @@ absl::Status PluginBackend::WriteTables(const Batch& batch, const backend::Plugi
       memory.blocks[entries++] = cache_->AddressOf(block);
     }
   }
-  counts->sequences = static_cast<int32_t>(sequences);
   counts->table_entries = static_cast<int32_t>(entries);
   return absl::OkStatus();
 }
@@ -132,20 +132,31 @@ absl::Status PluginBackend::WriteStep(const Batch& batch, absl::Span<const int32
 }
 
 absl::Status PluginBackend::BeginStep(const Batch& batch, absl::Span<const int32_t> logit_rows) {
+  return TakeStep(batch, logit_rows, /*rows_leave=*/false);
+}
+
+// The table has one function for both: what it is given takes the place of the step in flight. Of
+// rows that leave one after the other, the last ones are still there without their blocks.
+absl::Status PluginBackend::ChangeBatch(const Batch& batch, absl::Span<const int32_t> logit_rows) {
+  return TakeStep(batch, logit_rows, /*rows_leave=*/true);
+}
+
+absl::Status PluginBackend::TakeStep(const Batch& batch, absl::Span<const int32_t> logit_rows,
+                                     bool rows_leave) {
   backend::PluginStepCounts counts = {};
   absl::Status status = CheckStep(batch, logit_rows);
-  if (status.ok()) status = WriteStep(batch, logit_rows, &counts);
+  if (!status.ok()) return status;
+  // Once a step: the ops of every layer rely on it.
+  absl::Status tables = ops::CheckBlockTables(batch, *cache_, {0, batch.num_rows()});
+  if (!tables.ok() && !rows_leave) return tables;
+  has_tables_ = tables.ok();
+  status = WriteStep(batch, logit_rows, &counts);
   if (status.ok()) status = device_->Call(table().begin_step, &counts);
   if (!status.ok()) return status;
   num_rows_ = counts.rows;
   num_logit_rows_ = counts.logit_rows;
   num_drawn_ = 0;
   return absl::OkStatus();
-}
-
-// The table has one function for both: what it is given takes the place of the step in flight.
-absl::Status PluginBackend::ChangeBatch(const Batch& batch, absl::Span<const int32_t> logit_rows) {
-  return BeginStep(batch, logit_rows);
 }
 
 absl::StatusOr<bool> PluginBackend::EndStep(int64_t wait_us) {

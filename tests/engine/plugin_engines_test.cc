@@ -218,6 +218,28 @@ TEST_F(PluginEnginesTest, WhatTheDeviceDoesNotDrawTheHostDoes) {
   EXPECT_NEAR(generation.logprobs[0], -std::log(300.0f), 1e-4f);
 }
 
+TEST_F(PluginEnginesTest, StreamsThatLeaveAStepTogetherLeaveTheOthersAlone) {
+  EngineOptions options = On("cuda:0");
+  options.pumped = true;
+  options.step_tokens = 512;  // more rows than a recorded step has
+  options.tpot_target_us = 0;
+  options.sessions = 3;
+  const auto engine = Open(options);
+  std::vector<std::shared_ptr<Session>> sessions;
+  std::vector<std::shared_ptr<Stream>> streams;
+  for (int i = 0; i < 3; ++i) {
+    sessions.push_back(engine->CreateSession({}).value());
+    ASSERT_TRUE(sessions[i]->AppendTokens(std::vector<int32_t>(90, 5)).ok());
+    streams.push_back(sessions[i]->Submit(Tokens(10)).value());
+  }
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(engine->Step(0).ok());
+  streams[0]->Cancel();
+  streams[1]->Cancel();
+  const auto generation = llmrt::testing::ReadAll(*engine, *streams[2], /*pump_us=*/0);
+  EXPECT_EQ(generation.reason, FinishReason::kMaxTokens) << generation.status;
+  EXPECT_EQ(generation.tokens, Drawn(90, 10));
+}
+
 TEST_F(PluginEnginesTest, ALostDeviceEndsItsEngineAndNoOther) {
   const auto lost = Open(On("cuda:0"));
   const auto other = Open(On("cuda:1"));

@@ -204,6 +204,24 @@ TEST_F(PluginOpsTest, ABatchOfAnotherSizeIsNotTheStepsOwn) {
   EXPECT_FALSE(backend_->Attention(attend, {0, 4}).ok());
 }
 
+// Streams that are cancelled together leave one after the other, and have lost their blocks before.
+TEST_F(PluginOpsTest, RowsWithoutBlocksMayLeaveButNotBeComputed) {
+  tables_[1] = {};
+  ASSERT_TRUE(backend_->ChangeBatch(batch_, logit_rows_).ok());
+  EXPECT_EQ(fake_.counts.rows, 3);
+  EXPECT_EQ(fake_.counts.table_entries, 0);
+  EXPECT_FALSE(backend_->RopeStore(Rope(), {0, 1}).ok());
+  EXPECT_FALSE(backend_->Attention(Attend(), {0, 4}).ok());
+  EXPECT_FALSE(backend_->BeginStep(batch_, logit_rows_).ok()) << "no step begins like that";
+  batch_.tokens = absl::MakeConstSpan(tokens_).first(2);
+  batch_.positions = absl::MakeConstSpan(positions_).first(2);
+  batch_.sequences = absl::MakeConstSpan(sequences_).first(2);
+  ASSERT_TRUE(backend_->ChangeBatch(batch_, {}).ok());
+  EXPECT_EQ(fake_.counts.table_entries, 2);
+  EXPECT_TRUE(backend_->RopeStore(Rope(), {0, 2}).ok());
+  EXPECT_TRUE(backend_->Attention(Attend(), {0, 8}).ok());
+}
+
 // By any distance: what the host's memmove gives, by copies that never overlap.
 TEST_F(PluginOpsTest, RowsMoveInCopiesThatDoNotOverlap) {
   constexpr int64_t kRows = 13, kRowBytes = 3;
