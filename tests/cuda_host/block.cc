@@ -16,7 +16,8 @@ bool IsBlockBarrier(const Call& call) { return call.wrapper == Wrapper::kSyncBlo
 bool SamePlace(const Call& a, const Call& b) {
   return a.wrapper == b.wrapper && a.bytes == b.bytes && a.location.line() == b.location.line() &&
          a.location.column() == b.location.column() &&
-         std::strcmp(a.location.file_name(), b.location.file_name()) == 0;
+         (a.location.file_name() == b.location.file_name() ||
+          std::strcmp(a.location.file_name(), b.location.file_name()) == 0);
 }
 
 // A call in words.
@@ -105,7 +106,7 @@ Lane* Block::Next() {
   }
   const bool stays = (runnable_ >> warp_ & 1) != 0 && random_->Below(256) >= restless_;
   if (!stays) warp_ = random_->PickBit(runnable_);
-  return &lanes_[warp_ * kLanes + random_->PickBit(warps_[warp_].ready)];
+  return &lanes_[warp_ * kLanes + random_->PickBitQuickly(warps_[warp_].ready)];
 }
 
 // Lanes of the warp all stand still: they have ended, wait for the block, or do what they came for.

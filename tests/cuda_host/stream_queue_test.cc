@@ -1,4 +1,7 @@
 // Work is done when it is waited for and not before.
+#include <atomic>
+#include <thread>
+
 #include "cuda_host/driver_state.h"
 #include "cuda_host/emulation_fixture.h"
 
@@ -109,6 +112,31 @@ TEST_F(StreamQueueTest, StreamsGetOnIndependently) {
     EXPECT_EQ(host, 7u);
   }
   EXPECT_TRUE(done && open);
+}
+
+TEST_F(StreamQueueTest, ThreadsWithContextsOfTheirOwnDoNotDisturbEachOther) {
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      CuContext context = nullptr;
+      CuStream stream = nullptr;
+      CuDevicePointer pointer = 0;
+      driver_.context_create(&context, 0, device_);
+      driver_.stream_create(&stream, kCuStreamNonBlocking);
+      driver_.allocate(&pointer, 4096);
+      for (uint8_t value = 1; value < 100; ++value) {
+        std::vector<uint8_t> bytes(4096);
+        driver_.fill(pointer, value, bytes.size(), stream);
+        driver_.copy_to_host(bytes.data(), pointer, bytes.size(), stream);
+        driver_.stream_synchronize(stream);
+        if (bytes != std::vector<uint8_t>(4096, value)) ++wrong;
+      }
+      if (driver_.context_destroy(context) != kCuSuccess) ++wrong;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST_F(StreamQueueTest, AFaultStaysUntilTheContextIsDestroyed) {
