@@ -55,7 +55,8 @@ class Ruler {
   }
   ~Ruler() {
     // Creation has made it current, destruction takes that back.
-    if (result_ == kCuSuccess) driver_.context_destroy(context_);
+    if (result_ != kCuSuccess) return;
+    if (driver_.context_destroy(context_) != kCuSuccess) PopContext(driver_, context_);
   }
   Ruler(const Ruler&) = delete;
   Ruler& operator=(const Ruler&) = delete;
@@ -73,8 +74,8 @@ int32_t MakeContext(PluginDevice& device, CuDevice ordinal, PluginError* error) 
     return code;
   }
   device.owns_context = true;
-  CuContext popped;
-  return Check(device.driver, device.driver.context_pop(&popped), "cuCtxPopCurrent", error);
+  PopContext(device.driver, device.context);
+  return 0;
 }
 
 // The stream, the kernels and the events, in the context that is current.

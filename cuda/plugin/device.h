@@ -42,15 +42,24 @@ struct PluginDevice {
 
 namespace llmrt::cuda {
 
+// Takes `context`, which is current, off the thread's stack. The driver may report here what went
+// wrong earlier, with or without having done so: then it is asked once more, and what is not ours
+// goes back. The host's context is current afterwards whatever has failed.
+inline void PopContext(const DriverTable& driver, CuContext context) {
+  CuContext popped = nullptr;
+  if (driver.context_pop(&popped) == kCuSuccess) return;
+  if (driver.context_pop(&popped) == kCuSuccess && popped != context) driver.context_push(popped);
+}
+
 // Makes the device's context current, and the one before it again at the end.
 class ContextScope {
  public:
   ContextScope(const backend::PluginDevice& device, backend::PluginError* error)
       : driver_(device.driver),
+        context_(device.context),
         status_(Check(driver_, driver_.context_push(device.context), "cuCtxPushCurrent", error)) {}
   ~ContextScope() {
-    CuContext popped;
-    if (status_ == 0) driver_.context_pop(&popped);
+    if (status_ == 0) PopContext(driver_, context_);
   }
   ContextScope(const ContextScope&) = delete;
   ContextScope& operator=(const ContextScope&) = delete;
@@ -59,6 +68,7 @@ class ContextScope {
 
  private:
   const DriverTable& driver_;
+  const CuContext context_;
   const int32_t status_;
 };
 

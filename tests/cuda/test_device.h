@@ -37,6 +37,7 @@ namespace llmrt::cuda {
   X(fail_call)                           \
   X(fail_no_call)                        \
   X(counts)                              \
+  X(current_context)                     \
   X(last_message)                        \
   X(clear_message)                       \
   X(record_sites)                        \

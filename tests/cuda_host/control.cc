@@ -101,6 +101,12 @@ LLMRT_EXPORT void llmrt_emulation_counts(LlmrtEmulationCounts* counts) {
   counts->graph_execs = state.graph_execs.size();
 }
 
+LLMRT_EXPORT void* llmrt_emulation_current_context(uint64_t* depth) {
+  const auto& stack = llmrt::cuda_host::ContextStack();
+  *depth = stack.size();
+  return stack.empty() ? nullptr : llmrt::cuda_host::HandleOf<void*>(stack.back());
+}
+
 LLMRT_EXPORT const char* llmrt_emulation_last_message() {
   static std::string* const copy = new std::string;
   const Lock lock(State().mutex);

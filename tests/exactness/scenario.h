@@ -35,10 +35,10 @@ struct ScenarioCounts {
 ScenarioCounts RunFullBatch(const std::shared_ptr<engine::ModelSource>& source,
                             const engine::EngineOptions& on, std::mt19937_64& rng);
 
-// Runs one scenario; a difference is a gtest failure.
+// Runs one scenario, of up to `most` conversations; a difference is a gtest failure.
 ScenarioCounts RunScenario(const std::shared_ptr<engine::ModelSource>& source,
                            const engine::EngineOptions& on,
                            absl::Span<const Conversation> conversations,
-                           std::mt19937_64& rng);
+                           std::mt19937_64& rng, int64_t most = 64);
 
 }  // namespace llmrt::testing

@@ -26,7 +26,7 @@ using backend::WeightType;
 
 int64_t NumScenarios() {
   if (const char* wanted = std::getenv("LLMRT_CUDA_SCENARIOS")) return std::atoll(wanted);
-  return memory::HeapIsCounted() ? 48 : 12;
+  return memory::HeapIsCounted() ? 42 : 12;
 }
 
 // As small as models go that still have groups of heads and several blocks of features.
@@ -70,13 +70,13 @@ TEST(CudaScenariosTest, StreamsGiveTheBitsThatTheyGiveAlone) {
       for (int i = 0; i < 8; ++i) {
         conversations.push_back(MakeConversation(
             alone, rng,
-            {.long_answer_min = 10, .long_answer_max = 25, .plain_draws = true}));
+            {.long_answer_min = 8, .long_answer_max = 16, .plain_draws = true}));
       }
     }
     for (int64_t i = 0; i < (NumScenarios() + 2) / 3; ++i, ++scenarios) {
       SCOPED_TRACE(i);
       TheEmulation().set_seed(rng());
-      counts.Add(RunScenario(source, On(c), conversations, rng));
+      counts.Add(RunScenario(source, On(c), conversations, rng, /*most=*/20));
       if (HasFailure()) return;
     }
   }

@@ -1,0 +1,189 @@
+// Every call of the driver fails once, in each phase of an engine's life and in three ways: out of
+// memory, refused, and with a fault that breaks the context for good. Whatever fails ends as a
+// status, nothing stays behind on the device or in the budget, the host's context is current as it
+// was, an engine beside it does not notice, and no stream ever gets a wrong token.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backend/device_lost.h"
+#include "engine/engine.h"
+#include "engine/log_ring.h"
+#include "engine/resources.h"
+#include "memory/counted_heap.h"
+#include "tests/cuda/engine/emulated_engine.h"
+#include "tests/engine/test_engine.h"
+#include "tests/model/random_model.h"
+
+namespace llmrt::testing {
+namespace {
+
+using backend::WeightType;
+
+struct Fault {
+  const char* name;
+  int result;
+  bool sticky;
+};
+constexpr Fault kFaults[] = {
+    {"OutOfMemory", 2, false}, {"InvalidValue", 1, false}, {"IllegalAddress", 700, true}};
+void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.name; }
+
+const std::vector<int32_t> kPrompt = {5, 9, 200, 7, 33};
+constexpr int64_t kTokens = 3;
+
+engine::EngineOptions SmallOptions() {
+  engine::EngineOptions options = CudaOptions();
+  options.pumped = true;
+  options.context_length = 64;
+  options.sessions = 2;
+  options.step_tokens = 4;  // recordings of 1, 2 and 4 rows; the prompt takes two steps
+  return options;
+}
+
+engine::StreamOptions Greedy(bool on_host) {
+  engine::StreamOptions options;
+  options.max_tokens = kTokens;
+  options.ignore_eos = true;
+  options.sampling.logprobs = on_host;  // who wants them has the host draw
+  return options;
+}
+
+std::shared_ptr<engine::ModelSource> SmallModel() {
+  RandomModelSpec spec;
+  spec.layers = 1;
+  spec.dim = 32;
+  spec.ffn_dim = 40;
+  spec.context_length = 64;
+  spec.type = WeightType::kF16;
+  return RandomSource(spec);
+}
+
+// Whether the call gives something back: what it refuses to take stays with the driver, and nobody
+// can make up for it. A context takes what is in it along.
+bool Releases(std::string_view call) { return call == "cuCtxDestroy_v2"; }
+
+class CudaFaultsTest : public ::testing::TestWithParam<Fault> {
+ protected:
+  void SetUp() override {
+    if (SkipWithoutEmulation()) return;
+    TheEmulation().reset();
+    source_ = SmallModel();
+    neighbour_ = OpenEngine(source_, SmallOptions());
+    expected_ = Generate(neighbour_, kPrompt, Greedy(false), 1000).tokens;
+    ASSERT_EQ(expected_.size(), static_cast<size_t>(kTokens));
+    PushHostContext();
+  }
+
+  void TearDown() override {
+    if (source_ == nullptr) return;
+    TheEmulation().fail_no_call();
+    neighbour_->Close();
+    DropHostContext();
+    if (!HasFailure()) {
+      EXPECT_EQ(Describe(Counts()), Describe({.contexts = leaked_contexts_}));
+    }
+    TheEmulation().reset();
+  }
+
+  void PushHostContext() {
+    ASSERT_EQ(TheDriver().context_create(&host_context_, 0, 0), cuda::kCuSuccess);
+    before_ = Counts();
+  }
+  void DropHostContext() { TheDriver().context_destroy(host_context_); }
+
+  // A fault hits the context that is current, which between two calls of the plugin is the host's.
+  void ReplaceHostContext() {
+    DropHostContext();
+    PushHostContext();
+  }
+
+  bool HostContextIsCurrent() const {
+    uint64_t depth = 0;
+    return TheEmulation().current_context(&depth) == host_context_ && depth == 1;
+  }
+
+  // After a life: whether everything is as before it.
+  void ExpectNothingLeft(std::string_view failed_call) {
+    TheEmulation().fail_no_call();
+    EXPECT_TRUE(HostContextIsCurrent());
+    LlmrtEmulationCounts now = Counts();
+    if (Releases(failed_call)) {
+      ++leaked_contexts_;
+      --now.contexts;
+      now.modules = before_.modules;  // those of the context
+    }
+    EXPECT_EQ(Describe(now), Describe(before_));
+    if (++lives_ % 10 == 0) {
+      EXPECT_EQ(Generate(neighbour_, kPrompt, Greedy(false), 1000).tokens, expected_);
+    }
+    ReplaceHostContext();
+  }
+
+  static std::string CallName(uint64_t index) {
+    const char* name = TheEmulation().call_name(index);
+    return name != nullptr ? name : "";
+  }
+
+  std::shared_ptr<engine::ModelSource> source_;
+  std::shared_ptr<engine::Engine> neighbour_;
+  std::vector<int32_t> expected_;
+  cuda::CuContext host_context_ = nullptr;
+  LlmrtEmulationCounts before_;
+  int64_t lives_ = 0;
+  uint64_t leaked_contexts_ = 0;  // that the driver refused to destroy
+};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, CudaFaultsTest, ::testing::ValuesIn(kFaults),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+// Loading and closing on the test's own thread, which sees the budget and its context. The message,
+// empty for success.
+std::string LoadAndClose(engine::ModelSource& source) {
+  engine::EngineAccounts accounts = engine::EngineAccounts::Create(0);
+  std::string message;
+  {
+    const memory::ScopedHeapAccount heap(accounts.heap);
+    engine::LogRing log(engine::LogLevel::kError);
+    const auto loaded = engine::LoadResources(
+        source, SmallOptions(), log, [](float) { return true; }, accounts);
+    const memory::ScopedHeapAccount ours(nullptr);
+    if (!loaded.ok()) message = std::string(loaded.status().message());
+    if (!loaded.ok() && message.empty()) message = "no message";
+  }
+  EXPECT_EQ(accounts.everything->used_bytes(), 0);
+  return message;
+}
+
+TEST_P(CudaFaultsTest, LoadsThatFailLeaveNothing) {
+  if (source_ == nullptr) return;
+  TheEmulation().reset_calls();
+  EXPECT_EQ(LoadAndClose(*source_), "");
+  const uint64_t calls = TheEmulation().calls();
+  int64_t failed = 0;
+  for (uint64_t index = 0; index < calls; ++index) {
+    TheEmulation().reset_calls();
+    TheEmulation().fail_call(index, GetParam().result, GetParam().sticky);
+    const std::string message = LoadAndClose(*source_);
+    const std::string name = CallName(index);
+    SCOPED_TRACE(::testing::Message() << "call " << index << " of " << calls << ": " << name);
+    if (!message.empty()) ++failed;
+    EXPECT_NE(message, "no message");
+    EXPECT_EQ(message.find('\n'), std::string::npos);
+    ExpectNothingLeft(name);
+    if (HasFailure()) return;
+  }
+  std::printf("%llu calls, %lld of them end the load\n", static_cast<unsigned long long>(calls),
+              static_cast<long long>(failed));
+  // All but those of the teardown, and a few that only tidy up.
+  EXPECT_GT(failed, static_cast<int64_t>(calls / 2));
+}
+
+}  // namespace
+}  // namespace llmrt::testing
