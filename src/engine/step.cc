@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "backend/device_lost.h"
 #include "memory/counted_heap.h"
 #include "numerics/fp_mode.h"
 
@@ -180,7 +181,11 @@ absl::StatusOr<bool> Step::Run(int64_t slice_us, absl::FunctionRef<bool()> stop)
   const numerics::ScopedFpMode fp_mode;
   bool stopped = false;
   while (!stopped && next_draw_ < items_.size()) {
-    if (DrawOne(items_[next_draw_])) ++next_draw_;
+    const Item& item = items_[next_draw_];
+    const bool over = DrawOne(items_[next_draw_]);
+    // A stream's own failure is the stream's; a lost device is everybody's.
+    if (!item.status.ok() && backend::IsDeviceLost(item.status)) return item.status;
+    if (over) ++next_draw_;
     stopped = next_draw_ < items_.size() && stop();
   }
   draw_us_ += MicrosSince(draw_start);
