@@ -46,7 +46,8 @@ struct LlmrtEmulationCounts {
 };
 void llmrt_emulation_counts(struct LlmrtEmulationCounts* counts);
 
-// The calling thread's current context and how many lie on its stack; null and 0 where there is none.
+// The calling thread's current context and how many lie on its stack; null and 0 where there is
+// none.
 void* llmrt_emulation_current_context(uint64_t* depth);
 
 // What the emulation last found wrong, in one line: why a launch failed, or what a call was refused

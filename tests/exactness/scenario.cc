@@ -275,11 +275,12 @@ ScenarioCounts RunFullBatch(const std::shared_ptr<engine::ModelSource>& source,
 
 ScenarioCounts RunScenario(const std::shared_ptr<engine::ModelSource>& source,
                            const engine::EngineOptions& on,
-                           absl::Span<const Conversation> conversations,
-                           std::mt19937_64& rng, int64_t most) {
+                           absl::Span<const Conversation> conversations, std::mt19937_64& rng,
+                           int64_t most) {
   const engine::EngineOptions options = RandomOptions(on, rng);
   Scenario scenario(OpenEngine(source, options), options.pumped, rng);
-  const int64_t count = Between(rng, 0, 11) == 0 ? Between(rng, most * 3 / 4, most) : Between(rng, 2, 10);
+  const int64_t count =
+      Between(rng, 0, 11) == 0 ? Between(rng, most * 3 / 4, most) : Between(rng, 2, 10);
   for (int64_t i = 0; i < count; ++i) {
     const int64_t last = static_cast<int64_t>(conversations.size()) - 1;
     scenario.Add(conversations[static_cast<size_t>(Between(rng, 0, last))]);

@@ -38,7 +38,7 @@ ScenarioCounts RunFullBatch(const std::shared_ptr<engine::ModelSource>& source,
 // Runs one scenario, of up to `most` conversations; a difference is a gtest failure.
 ScenarioCounts RunScenario(const std::shared_ptr<engine::ModelSource>& source,
                            const engine::EngineOptions& on,
-                           absl::Span<const Conversation> conversations,
-                           std::mt19937_64& rng, int64_t most = 64);
+                           absl::Span<const Conversation> conversations, std::mt19937_64& rng,
+                           int64_t most = 64);
 
 }  // namespace llmrt::testing

@@ -23,9 +23,9 @@ struct Driver {
     void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
     if (library == nullptr) return;
     emulated = true;
-#define LLMRT_CUDA_EMULATION_FIND(name)                                 \
-  controls.name = reinterpret_cast<decltype(&llmrt_emulation_##name)>(  \
-      dlsym(library, "llmrt_emulation_" #name));                        \
+#define LLMRT_CUDA_EMULATION_FIND(name)                                \
+  controls.name = reinterpret_cast<decltype(&llmrt_emulation_##name)>( \
+      dlsym(library, "llmrt_emulation_" #name));                       \
   emulated = emulated && controls.name != nullptr;
     LLMRT_CUDA_EMULATION_CONTROLS(LLMRT_CUDA_EMULATION_FIND)
 #undef LLMRT_CUDA_EMULATION_FIND

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "backend/device_lost.h"
+#include "absl/functional/function_ref.h"
 #include "engine/engine.h"
 #include "engine/log_ring.h"
 #include "engine/resources.h"
@@ -30,13 +30,18 @@ struct Fault {
   const char* name;
   int result;
   bool sticky;
+  // Every so many of a step's calls fail. Out of memory and refused go the same ways there.
+  uint64_t stride;
 };
 constexpr Fault kFaults[] = {
-    {"OutOfMemory", 2, false}, {"InvalidValue", 1, false}, {"IllegalAddress", 700, true}};
+    {"OutOfMemory", 2, false, 1}, {"InvalidValue", 1, false, 5}, {"IllegalAddress", 700, true, 1}};
+
+// A sanitizer's build fails fewer: each life costs it a tenth of a second.
+uint64_t Stride(uint64_t stride) { return memory::HeapIsCounted() ? stride : 7 * stride; }
 void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.name; }
 
 const std::vector<int32_t> kPrompt = {5, 9, 200, 7, 33};
-constexpr int64_t kTokens = 3;
+constexpr int64_t kTokens = 2;
 
 engine::EngineOptions SmallOptions() {
   engine::EngineOptions options = CudaOptions();
@@ -74,6 +79,7 @@ class CudaFaultsTest : public ::testing::TestWithParam<Fault> {
   void SetUp() override {
     if (SkipWithoutEmulation()) return;
     TheEmulation().reset();
+    contexts_at_start_ = Counts().contexts;
     source_ = SmallModel();
     neighbour_ = OpenEngine(source_, SmallOptions());
     expected_ = Generate(neighbour_, kPrompt, Greedy(false), 1000).tokens;
@@ -87,7 +93,7 @@ class CudaFaultsTest : public ::testing::TestWithParam<Fault> {
     neighbour_->Close();
     DropHostContext();
     if (!HasFailure()) {
-      EXPECT_EQ(Describe(Counts()), Describe({.contexts = leaked_contexts_}));
+      EXPECT_EQ(Describe(Counts()), Describe({.contexts = contexts_at_start_ + leaked_contexts_}));
     }
     TheEmulation().reset();
   }
@@ -137,7 +143,8 @@ class CudaFaultsTest : public ::testing::TestWithParam<Fault> {
   cuda::CuContext host_context_ = nullptr;
   LlmrtEmulationCounts before_;
   int64_t lives_ = 0;
-  uint64_t leaked_contexts_ = 0;  // that the driver refused to destroy
+  uint64_t contexts_at_start_ = 0;  // those that an earlier test could not destroy
+  uint64_t leaked_contexts_ = 0;    // that the driver refused to destroy
 };
 
 INSTANTIATE_TEST_SUITE_P(Kinds, CudaFaultsTest, ::testing::ValuesIn(kFaults),
@@ -183,6 +190,132 @@ TEST_P(CudaFaultsTest, LoadsThatFailLeaveNothing) {
               static_cast<long long>(failed));
   // All but those of the teardown, and a few that only tidy up.
   EXPECT_GT(failed, static_cast<int64_t>(calls / 2));
+}
+
+// What a stream was given by a life with a fault: the right tokens, or the first of them and why no
+// more came.
+struct Outcome {
+  std::vector<int32_t> tokens;
+  absl::Status status;
+};
+
+// Pumps until the stream is over, checking after every call of the engine.
+Outcome PumpToTheEnd(engine::Engine& engine, engine::Stream& stream,
+                     absl::FunctionRef<void()> check) {
+  Outcome outcome;
+  int32_t tokens[8];
+  for (int turns = 0; turns < 100000; ++turns) {
+    const auto stepped = engine.Step(200);
+    check();
+    const auto read = stream.Read({.tokens = tokens, .tokens_capacity = 8});
+    if (!read.ok()) {
+      outcome.status = read.status();
+      return outcome;
+    }
+    outcome.tokens.insert(outcome.tokens.end(), tokens, tokens + read->num_tokens);
+    if (read->finish_reason == engine::FinishReason::kNone) continue;
+    outcome.status = read->status;
+    if (!stepped.ok() && read->finish_reason != engine::FinishReason::kError) {
+      ADD_FAILURE() << stepped.status();
+    }
+    return outcome;
+  }
+  ADD_FAILURE() << "the stream does not end";
+  return outcome;
+}
+
+// A loaded engine's life: two streams side by side, one drawn by the device and one by the host,
+// then a fork of a session, which copies a block, and its close.
+class Life {
+ public:
+  Life(std::shared_ptr<engine::Engine> engine, absl::FunctionRef<void()> check)
+      : engine_(std::move(engine)), check_(check) {}
+
+  // Of the streams that could be begun.
+  std::vector<Outcome> Run() {
+    std::vector<Outcome> outcomes;
+    const auto first = Begin(kPrompt, false), second = Begin(kPrompt, true);
+    for (const auto& stream : {first, second}) {
+      if (stream != nullptr) outcomes.push_back(PumpToTheEnd(*engine_, *stream, check_));
+    }
+    // All but the last token of the prompt: the fork shares a block that is not full.
+    if (sessions_.empty()) return outcomes;
+    const auto fork = sessions_[0]->Fork(static_cast<int64_t>(kPrompt.size()) - 1);
+    if (!fork.ok()) return outcomes;
+    sessions_.push_back(*fork);
+    const std::shared_ptr<engine::Stream> third = Submit(*fork, {kPrompt.back()}, false);
+    if (third != nullptr) outcomes.push_back(PumpToTheEnd(*engine_, *third, check_));
+    return outcomes;
+  }
+
+ private:
+  std::shared_ptr<engine::Stream> Begin(const std::vector<int32_t>& prompt, bool on_host) {
+    auto session = engine_->CreateSession({});
+    if (!session.ok()) return nullptr;
+    sessions_.push_back(*session);
+    return Submit(*session, prompt, on_host);
+  }
+  std::shared_ptr<engine::Stream> Submit(const std::shared_ptr<engine::Session>& session,
+                                         const std::vector<int32_t>& tokens, bool on_host) {
+    if (!session->AppendTokens(tokens).ok()) return nullptr;
+    auto stream = session->Submit(Greedy(on_host));
+    check_();
+    return stream.ok() ? *stream : nullptr;
+  }
+
+  const std::shared_ptr<engine::Engine> engine_;
+  const absl::FunctionRef<void()> check_;
+  std::vector<std::shared_ptr<engine::Session>> sessions_;
+};
+
+TEST_P(CudaFaultsTest, StepsThatFailEndStreamsAndNothingElse) {
+  if (source_ == nullptr) return;
+  const auto check = [this] { EXPECT_TRUE(HostContextIsCurrent()); };
+  int64_t failed = 0, unhealthy = 0;
+  uint64_t calls = 1;
+  for (uint64_t index = 0; index < calls; index += index == 0 ? 1 : Stride(GetParam().stride)) {
+    const auto engine = OpenEngine(source_, SmallOptions());
+    // The same order of events in every life, so that a call's number means the same.
+    TheEmulation().set_seed(7);
+    TheEmulation().reset_calls();
+    // The first life counts.
+    if (index > 0) TheEmulation().fail_call(index - 1, GetParam().result, GetParam().sticky);
+    bool any_failed = false;
+    for (const Outcome& outcome : Life(engine, check).Run()) {
+      any_failed |= !outcome.status.ok();
+      ASSERT_LE(outcome.tokens.size(), expected_.size());
+      EXPECT_TRUE(std::equal(outcome.tokens.begin(), outcome.tokens.end(), expected_.begin()));
+      if (outcome.status.ok()) {
+        EXPECT_EQ(outcome.tokens, expected_);
+      }
+    }
+    const bool hit = index > 0 && TheEmulation().calls() >= index;
+    const std::string name = hit ? CallName(index - 1) : "";
+    SCOPED_TRACE(::testing::Message() << "call " << index << " of " << calls << ": " << name);
+    EXPECT_FALSE(index == 0 && any_failed);
+    failed += any_failed ? 1 : 0;
+    if (hit) {
+      const absl::Status health = engine->Step(0).status();
+      if (GetParam().sticky && any_failed) {
+        EXPECT_TRUE(engine::IsUnhealthy(health)) << health;
+        EXPECT_TRUE(engine::IsUnhealthy(engine->CreateSession({}).status()));
+        EXPECT_TRUE(engine::IsUnhealthy(engine->GetInfo().status()));
+        ++unhealthy;
+      } else if (!GetParam().sticky) {
+        EXPECT_TRUE(health.ok()) << health;
+        EXPECT_EQ(Generate(engine, kPrompt, Greedy(false), 1000).tokens, expected_);
+      }
+    }
+    engine->Close();
+    if (index == 0) calls = TheEmulation().calls() + 1;
+    ExpectNothingLeft(hit ? name : index > 0 ? CallName(index - 1) : "");
+    if (HasFailure()) return;
+  }
+  std::printf("%llu calls, %lld of them end a stream, %lld the engine\n",
+              static_cast<unsigned long long>(calls - 1), static_cast<long long>(failed),
+              static_cast<long long>(unhealthy));
+  EXPECT_GT(failed, static_cast<int64_t>(calls / Stride(GetParam().stride) / 3));
+  EXPECT_EQ(unhealthy, GetParam().sticky ? failed : 0);
 }
 
 }  // namespace

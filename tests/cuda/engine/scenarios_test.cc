@@ -1,6 +1,6 @@
 // The promise that machinery is invisible, through engines on the emulated device: random scenarios
-// of tests/exactness, in which half of the draws are the device's. LLMRT_CUDA_SCENARIOS sets another
-// number of them; a sanitizer's build does fewer.
+// of tests/exactness, in which half of the draws are the device's. LLMRT_CUDA_SCENARIOS sets
+// another number of them; a sanitizer's build does fewer.
 
 #include <gtest/gtest.h>
 
@@ -69,8 +69,7 @@ TEST(CudaScenariosTest, StreamsGiveTheBitsThatTheyGiveAlone) {
       const auto alone = OpenEngine(source, AloneOptions(On(c)));
       for (int i = 0; i < 8; ++i) {
         conversations.push_back(MakeConversation(
-            alone, rng,
-            {.long_answer_min = 8, .long_answer_max = 16, .plain_draws = true}));
+            alone, rng, {.long_answer_min = 8, .long_answer_max = 16, .plain_draws = true}));
       }
     }
     for (int64_t i = 0; i < (NumScenarios() + 2) / 3; ++i, ++scenarios) {

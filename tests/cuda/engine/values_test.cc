@@ -108,7 +108,8 @@ class DisturbedBackend final : public ForwardingBackend {
     moved.q = Moved(params.q, dim, heads, kv_bits_);
     absl::Status status = inner().Attention(moved, heads);
     // out_i = sum p_t v_ti / l: moves of the p_t add up to at most one of a value that is as large
-    // as out's largest. Their own size is not known here; the head's root mean square stands for it.
+    // as out's largest. Their own size is not known here; the head's root mean square stands for
+    // it.
     for (int64_t head = heads.begin; head < heads.end; ++head) {
       float* out = params.out + head * dim;
       double squares = 0;
@@ -254,10 +255,11 @@ TEST_P(CudaRoundingTest, LogitsMoveAsTheRoundingPointsMoveThem) {
     }
   }
   const double ratio = std::sqrt(squares / expected_squares);
-  std::printf("%s: root mean square %.3f of the process', worst %.1f deviations, %lld of %lld "
-              "tokens differ\n",
-              GetParam().name, ratio, worst, static_cast<long long>(different),
-              static_cast<long long>(steps));
+  std::printf(
+      "%s: root mean square %.3f of the process', worst %.1f deviations, %lld of %lld "
+      "tokens differ\n",
+      GetParam().name, ratio, worst, static_cast<long long>(different),
+      static_cast<long long>(steps));
   EXPECT_GT(ratio, 0.75);
   EXPECT_LT(ratio, 1.33);
   EXPECT_LT(worst, 9);
