@@ -10,8 +10,9 @@ namespace {
 
 constexpr int32_t kLayers = 2;
 constexpr int32_t kLayer = 1;
-// Of rows that do not count: their position and sequence point nowhere.
-constexpr int32_t kNowhere = 0x7fffffff;
+// Of rows that do not count: their position and sequence point nowhere. A mutation may compute with
+// it, which must not overflow.
+constexpr int32_t kNowhere = 0x10000000;
 
 int32_t BlockCount(const ProbeCache& cache, size_t sequence) {
   return (cache.lengths[sequence] + cache.block_size - 1) / cache.block_size;
