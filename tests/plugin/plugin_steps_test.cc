@@ -49,6 +49,7 @@ TEST_F(PluginStepsTest, StepsThatCannotBeReservedLeaveNothing) {
             absl::ResourceExhaustedError("no pinned memory"));
   EXPECT_EQ(memory_.used_bytes(), before);
   EXPECT_FALSE(backend_->BeginStep(batch_, logit_rows_).ok());
+  cache_.reset();
   backend_.reset();
   EXPECT_EQ(std::count(fake_.calls.begin(), fake_.calls.end(), "release_steps"), 0);
 }
