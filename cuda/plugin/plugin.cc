@@ -48,11 +48,14 @@ backend::PluginTable MakeTable() {
   return table;
 }
 
+// Made when the library is loaded, not when it is first asked for: a static of a function would need
+// guards of the C++ run time (CMakeLists.txt says why this library does without).
+const backend::PluginTable kTable = MakeTable();
+
 }  // namespace
 }  // namespace llmrt::cuda
 
 extern "C" __attribute__((visibility("default"))) const llmrt::backend::PluginTable*
 llmrt_plugin_table() {
-  static const llmrt::backend::PluginTable table = llmrt::cuda::MakeTable();
-  return &table;
+  return &llmrt::cuda::kTable;
 }
