@@ -158,7 +158,8 @@ TEST(CudaMemoryTest, AHundredLivesLeaveNothing) {
       EXPECT_EQ(files_now, files);
       if (memory::HeapIsCounted()) {  // sanitizers keep freed memory, and map more of it
         EXPECT_LE(mappings_now, mappings + 1);
-        EXPECT_LE(heap_now, heap + 1024);
+        // Not a hundred bytes a life; what malloc keeps at hand differs by as much.
+        EXPECT_LE(heap_now, heap + 8000);
       }
     }
     files = files_now;
