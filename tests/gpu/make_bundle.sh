@@ -1,16 +1,21 @@
 #!/bin/sh
-# make_bundle.sh SOURCE BUILD OUT: a folder for a machine with a GPU and no compiler: programs, libraries, models, what the
-# emulation computes for the same inputs, and verify.sh. Called by the target gpu_bundle.
+# make_bundle.sh [--quick] SOURCE BUILD OUT: a folder for a machine with a GPU and no compiler: programs, libraries, models, what the
+# emulation computes for the same inputs, and verify.sh. Called by the target gpu_bundle; with --quick, which records only
+# what `verify.sh --quick` asks for, by a test.
 set -eu
+models="stories260K-f32 tinystories-1.4M-f16" tokens=8 filter='*' streams_flag=
+if [ "$1" = --quick ]; then
+  shift
+  models=stories260K-f32 tokens=2 filter='SwiGlu*:Embed*:Prepare*' streams_flag=--quick
+fi
 source=$1 build=$2 out=$3
 limit_kb=32768
-tokens=8
 rm -rf "$out"
 mkdir -p "$out/models" "$out/expected"
 cmake --install "$build" --component gpu_bundle --prefix "$out" --strip >/dev/null
 cp "$source/tests/gpu/verify.sh" "$out/"
-cp "$source/samples/models/village-target-f16.gguf" "$out/models/"
-for model in stories260K-f32 tinystories-1.4M-f16; do
+[ "$filter" != '*' ] || cp "$source/samples/models/village-target-f16.gguf" "$out/models/"
+for model in $models; do
   # Beside the checkout, where it is; the bundle then has fewer models.
   if [ -f "$source/../shared/models/$model.gguf" ]; then
     cp "$source/../shared/models/$model.gguf" "$out/models/"
@@ -24,9 +29,11 @@ export LD_LIBRARY_PATH
 echo $tokens >"$out/expected/tokens"
 # The kernels that are quick under compute-sanitizer: every one of them, in its small shapes.
 echo "${LLMRT_SMALL_KERNELS:-*}" >"$out/expected/small_kernels"
-LLMRT_TEST_HASHES_WRITE=$out/expected/kernels.jsonl "$out/bin/cuda_kernels_test" --gtest_brief=1
+LLMRT_TEST_HASHES_WRITE=$out/expected/kernels.jsonl "$out/bin/cuda_kernels_test" --gtest_brief=1 \
+  --gtest_filter="$filter"
 sort -u -o "$out/expected/kernels.jsonl" "$out/expected/kernels.jsonl"
-"$out/bin/gpu_end_to_end" --tokens $tokens --record "$out/expected/streams.txt" "$out"/models/*.gguf
+# shellcheck disable=SC2086  # empty or one word
+"$out/bin/gpu_end_to_end" $streams_flag --tokens $tokens --record "$out/expected/streams.txt" "$out"/models/*.gguf
 
 size_kb=$(du -sk "$out" | cut -f1)
 echo "$out: $size_kb KB; carry it to a machine with a GPU and run verify.sh"

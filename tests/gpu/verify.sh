@@ -41,20 +41,19 @@ note "llmrt $commit on $device, $(uname -srm), $(date -u +%Y-%m-%dT%H:%MZ)"
 
 if [ $quick -eq 1 ]; then
   models=$here/models/stories260K-f32.gguf
-  tokens=4 flag=--quick filter='SwiGlu*:Embed*:Prepare*'
+  flag=--quick filter='SwiGlu*:Embed*:Prepare*'
 else
   models=$(ls "$here"/models/*.gguf)
-  tokens=$(cat "$here/expected/tokens") flag= filter='*'
+  flag= filter='*'
 fi
+tokens=$(cat "$here/expected/tokens")
 
 # shellcheck disable=SC2086  # empty or one word
 part probes "$here/bin/gpu_probes" $flag --json "$out/probes.json"
 part kernels env LLMRT_TEST_HASHES_READ="$here/expected/kernels.jsonl" "$here/bin/cuda_kernels_test" \
   --gtest_brief=1 --gtest_filter="$filter" --gtest_output="json:$out/kernels.json"
-expect="--expect $here/expected/streams.txt"
-[ $quick -eq 0 ] || expect=
 # shellcheck disable=SC2086
-part streams "$here/bin/gpu_end_to_end" --tokens "$tokens" $expect --json "$out/streams.json" $models
+part streams "$here/bin/gpu_end_to_end" $flag --tokens "$tokens" --expect "$here/expected/streams.txt" --json "$out/streams.json" $models
 
 if [ $quick -eq 0 ] && command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck synccheck initcheck; do
