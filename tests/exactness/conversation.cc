@@ -52,8 +52,9 @@ Turn RandomTurn(std::mt19937_64& rng, int64_t tokens_before, int32_t vocab_size,
     turn.kept = Between(rng, 1, tokens_before);
   }
   // Lengths around block boundaries count as much as long ones.
-  const int64_t prompt = Between(rng, 0, 2) == 0 ? Between(rng, 14, 34) : Between(rng, 1, 45);
-  turn.append = RandomTokens(rng, prompt, vocab_size);
+  const int64_t prompt =
+      Between(rng, 0, 2) == 0 ? Between(rng, 14, 34) : Between(rng, 1, style.prompt_max);
+  turn.append = RandomTokens(rng, std::min(prompt, style.prompt_max), vocab_size);
   turn.options = RandomOptions(rng, style);
   return turn;
 }

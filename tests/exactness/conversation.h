@@ -39,6 +39,7 @@ inline constexpr int64_t kConversationTokensMax = 120;
 
 // What a device can afford.
 struct ConversationStyle {
+  int64_t prompt_max = 45;
   int64_t long_answer_min = 30;
   int64_t long_answer_max = 60;
   // Half of the turns ask for no more than a draw, which a device may do itself.

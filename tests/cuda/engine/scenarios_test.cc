@@ -16,6 +16,7 @@
 #include "tests/exactness/conversation.h"
 #include "tests/exactness/scenario.h"
 #include "tests/model/random_model.h"
+#include "tests/model/step_runner.h"
 #include "tests/test_seed.h"
 
 namespace llmrt::testing {
@@ -26,7 +27,7 @@ using backend::WeightType;
 
 int64_t NumScenarios() {
   if (const char* wanted = std::getenv("LLMRT_CUDA_SCENARIOS")) return std::atoll(wanted);
-  return memory::HeapIsCounted() ? 42 : 12;
+  return memory::HeapIsCounted() ? 40 : 10;
 }
 
 // As small as models go that still have groups of heads and several blocks of features.
@@ -35,6 +36,8 @@ RandomModelSpec SpecOf(WeightType type) {
   spec.layers = 1;
   spec.dim = 32;
   spec.ffn_dim = 48;
+  spec.q_heads = 2;
+  spec.kv_heads = 1;
   spec.context_length = 320;
   spec.type = type;
   return spec;
@@ -44,10 +47,11 @@ struct Case {
   const char* name;
   WeightType weights;
   KvType kv;
+  int64_t percent;  // of the scenarios; float32 is slow here
 };
-constexpr Case kCases[] = {{"Float16", WeightType::kF16, KvType::kF16},
-                           {"BFloat16", WeightType::kBF16, KvType::kBF16},
-                           {"Float16WithFloat32Cache", WeightType::kF16, KvType::kF32}};
+constexpr Case kCases[] = {{"Float16", WeightType::kF16, KvType::kF16, 50},
+                           {"BFloat16", WeightType::kBF16, KvType::kBF16, 40},
+                           {"Float16WithFloat32Cache", WeightType::kF16, KvType::kF32, 10}};
 
 engine::EngineOptions On(const Case& c) {
   engine::EngineOptions options = CudaOptions();
@@ -69,10 +73,13 @@ TEST(CudaScenariosTest, StreamsGiveTheBitsThatTheyGiveAlone) {
       const auto alone = OpenEngine(source, AloneOptions(On(c)));
       for (int i = 0; i < 8; ++i) {
         conversations.push_back(MakeConversation(
-            alone, rng, {.long_answer_min = 8, .long_answer_max = 16, .plain_draws = true}));
+            alone, rng,
+            {.prompt_max = 24, .long_answer_min = 8, .long_answer_max = 16, .plain_draws = true}));
       }
     }
-    for (int64_t i = 0; i < (NumScenarios() + 2) / 3; ++i, ++scenarios) {
+    // Once, sixty-four streams that decode in the same steps.
+    if (scenarios == 0) counts.Add(RunFullBatch(source, On(c), rng));
+    for (int64_t i = 0; i < (NumScenarios() * c.percent + 99) / 100; ++i, ++scenarios) {
       SCOPED_TRACE(i);
       TheEmulation().set_seed(rng());
       counts.Add(RunScenario(source, On(c), conversations, rng, /*most=*/20));
@@ -91,7 +98,43 @@ TEST(CudaScenariosTest, StreamsGiveTheBitsThatTheyGiveAlone) {
   EXPECT_GT(counts.rewinds, 0);
   EXPECT_GT(counts.cancelled, 0);
   EXPECT_GT(counts.kv_compared, counts.conversations);
+  EXPECT_EQ(counts.largest_batch, 64);
   EXPECT_EQ(Describe(Counts()), Describe(LlmrtEmulationCounts{}));
+}
+
+// Four blocks for two streams that begin in one each and come to need three: one gives way, and
+// computes its rows again.
+TEST(CudaScenariosTest, PreemptedStreamsGiveTheSameTokens) {
+  if (SkipWithoutEmulation()) return;
+  TheEmulation().reset();
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.name);
+    const auto source = RandomSource(SpecOf(c.weights));
+    engine::EngineOptions options = On(c);
+    options.context_length = 64;
+    options.block_size = 16;
+    engine::StreamOptions stream;
+    stream.max_tokens = 34;
+    stream.ignore_eos = true;
+    std::vector<std::vector<int32_t>> prompts, expected;
+    for (const uint32_t seed : {1, 2}) {
+      prompts.push_back(RandomTokens(8, 300, seed));
+      expected.push_back(Generate(OpenEngine(source, options), prompts.back(), stream).tokens);
+    }
+    options.pumped = true;
+    const auto engine = OpenEngine(source, options);
+    std::vector<std::shared_ptr<engine::Session>> sessions;
+    std::vector<std::shared_ptr<engine::Stream>> streams;
+    for (const std::vector<int32_t>& prompt : prompts) {
+      sessions.push_back(engine->CreateSession({}).value());
+      ASSERT_TRUE(sessions.back()->AppendTokens(prompt).ok());
+      streams.push_back(sessions.back()->Submit(stream).value());
+    }
+    for (size_t i = 0; i < 2; ++i)
+      EXPECT_EQ(ReadAll(*engine, *streams[i], 500).tokens, expected[i]);
+    EXPECT_GT(engine->GetInfo()->preemptions, 0);
+    EXPECT_GT(engine->GetInfo()->tokens_recomputed, 0);
+  }
 }
 
 // Kernels that ran since sites are recorded.
