@@ -12,7 +12,7 @@ function(llmrt_build_id target)
     get_directory_property(options DIRECTORY "${PROJECT_SOURCE_DIR}" COMPILE_OPTIONS)
     # What every object depends on besides the sources, as one word for the command line.
     string(SHA256 flags "${PROJECT_VERSION}|${CMAKE_CXX_COMPILER_ID}|${CMAKE_CXX_COMPILER_VERSION}|\
-${CMAKE_SYSTEM_PROCESSOR}|${CMAKE_BUILD_TYPE}|${CMAKE_CXX_FLAGS}|${CMAKE_CXX_FLAGS_${type}}|${options}")
+${CMAKE_SYSTEM_PROCESSOR}|${CMAKE_BUILD_TYPE}|${CMAKE_CXX_FLAGS}|${LLMRT_NVCC}|${LLMRT_CUDA_ARCHITECTURES}|${CMAKE_CXX_FLAGS_${type}}|${options}")
     add_custom_target(llmrt_write_build_id
       COMMAND "${CMAKE_COMMAND}" "-DSOURCE=${PROJECT_SOURCE_DIR}" "-DFLAGS=${flags}"
         "-DOUT=${LLMRT_BUILD_ID_FOLDER}/generated/build_id.h" -P "${PROJECT_SOURCE_DIR}/cmake/write_build_id.cmake"

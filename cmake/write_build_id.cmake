@@ -1,7 +1,8 @@
 # Run by the target of BuildId.cmake: hashes the sources below SOURCE with FLAGS and writes the header OUT, if the id in
 # it is another one.
 set(lines "${FLAGS}\n")
-file(GLOB_RECURSE paths RELATIVE "${SOURCE}" "${SOURCE}/src/*" "${SOURCE}/include/*" "${SOURCE}/cuda/*")
+file(GLOB_RECURSE paths RELATIVE "${SOURCE}" "${SOURCE}/src/*" "${SOURCE}/include/*" "${SOURCE}/cuda/*"
+  "${SOURCE}/cmake/*")
 list(SORT paths)
 foreach(path IN LISTS paths)
   # An editor's copies are no sources.

@@ -60,6 +60,7 @@ namespace llmrt::cuda {
   X(event_create, "cuEventCreate", (CuEvent * event, unsigned flags))                         \
   X(event_destroy, "cuEventDestroy_v2", (CuEvent event))                                      \
   X(event_record, "cuEventRecord", (CuEvent event, CuStream stream))                          \
+  X(event_query, "cuEventQuery", (CuEvent event))                                             \
   X(event_synchronize, "cuEventSynchronize", (CuEvent event))                                 \
   X(event_elapsed, "cuEventElapsedTime", (float* milliseconds, CuEvent start, CuEvent end))
 

@@ -31,6 +31,7 @@ enum CuResult : int {
   kCuInvalidContext = 201,
   kCuNoBinaryForGpu = 209,
   kCuEccUncorrectable = 214,
+  kCuNvlinkUncorrectable = 220,
   kCuNotFound = 500,
   kCuNotReady = 600,
   kCuIllegalAddress = 700,
@@ -44,6 +45,8 @@ enum CuResult : int {
   kCuInvalidAddressSpace = 717,
   kCuInvalidPc = 718,
   kCuLaunchFailed = 719,
+  kCuTensorMemoryLeak = 721,
+  kCuExternalDevice = 911,
   kCuUnknown = 999,
 };
 

@@ -1,6 +1,5 @@
 #include "cuda/plugin/device.h"
 
-#include <cstdio>
 #include <cstdlib>
 #include <new>
 
@@ -88,6 +87,12 @@ int32_t Equip(PluginDevice& device, CuDevice ordinal, PluginError* error) {
     }
     device.owns_stream = true;
   }
+  device.launch_stream = device.stream;
+  if (int32_t code =
+          Check(driver, driver.stream_create(&device.recording_stream, kCuStreamNonBlocking),
+                "cuStreamCreate", error)) {
+    return code;
+  }
   int shared_bytes_max = 0;
   CuResult result =
       driver.device_attribute(&shared_bytes_max, kCuAttributeMaxSharedBytesPerBlockOptin, ordinal);
@@ -95,42 +100,50 @@ int32_t Equip(PluginDevice& device, CuDevice ordinal, PluginError* error) {
   if (int32_t code = Check(driver, result, "loading the kernels", error)) return code;
   result = driver.event_create(&device.uploaded, kCuEventDisableTiming);
   if (result == kCuSuccess) result = driver.event_create(&device.requested, kCuEventDisableTiming);
+  if (result == kCuSuccess) result = driver.event_create(&device.finished, kCuEventDisableTiming);
   return Check(driver, result, "cuEventCreate", error);
 }
 
-int32_t FreeBytes(const PluginDevice& device, int64_t* free, PluginError* error) {
+// Of the device whose context is current.
+int32_t FreeBytes(PluginDevice& device, int64_t* free, PluginError* error) {
   size_t now = 0, total = 0;
   if (int32_t code =
           Check(device.driver, device.driver.memory_info(&now, &total), "cuMemGetInfo", error)) {
     return code;
   }
+  device.info.total_bytes = static_cast<int64_t>(total);
   *free = static_cast<int64_t>(now);
   return 0;
 }
 
-int32_t EquipMeasured(PluginDevice& device, CuDevice ordinal, PluginError* error) {
+int32_t EquipInContext(PluginDevice& device, CuDevice ordinal, PluginError* error) {
   const ContextScope scope(device, error);
-  if (scope.status() != 0) return scope.status();
-  if (int32_t code = Equip(device, ordinal, error)) return code;
-  size_t free = 0, total = 0;
-  if (int32_t code =
-          Check(device.driver, device.driver.memory_info(&free, &total), "cuMemGetInfo", error)) {
-    return code;
-  }
-  device.info.free_bytes = static_cast<int64_t>(free);
-  device.info.total_bytes = static_cast<int64_t>(total);
-  return 0;
+  return scope.status() != 0 ? scope.status() : Equip(device, ordinal, error);
+}
+
+// What the device lost between two readings; others may have given something back meanwhile.
+void SetOverhead(PluginDevice& device, int64_t before, int64_t after) {
+  device.info.overhead_bytes = before > after ? before - after : 0;
+}
+
+// Makes the context and what is in it while a ruler is there, before and after.
+int32_t MakeMeasured(PluginDevice& device, CuDevice ordinal, PluginError* error) {
+  const Ruler ruler(device.driver, ordinal);
+  int64_t before = 0, after = 0;
+  int32_t code = Check(device.driver, ruler.result(), "cuCtxCreate", error);
+  if (code == 0) code = FreeBytes(device, &before, error);
+  if (code == 0) code = MakeContext(device, ordinal, error);
+  if (code == 0) code = EquipInContext(device, ordinal, error);
+  if (code == 0) code = FreeBytes(device, &after, error);
+  SetOverhead(device, before, after);
+  return code;
 }
 
 int32_t OpenInOwnContext(PluginDevice& device, CuDevice ordinal, PluginError* error) {
-  const Ruler ruler(device.driver, ordinal);
-  if (int32_t code = Check(device.driver, ruler.result(), "cuCtxCreate", error)) return code;
-  int64_t before = 0;
-  int32_t code = FreeBytes(device, &before, error);
-  if (code == 0) code = MakeContext(device, ordinal, error);
-  if (code == 0) code = EquipMeasured(device, ordinal, error);
-  device.info.overhead_bytes = before - device.info.free_bytes;
-  return code;
+  if (int32_t code = MakeMeasured(device, ordinal, error)) return code;
+  // Without the ruler, which took memory, too.
+  const ContextScope scope(device, error);
+  return scope.status() != 0 ? scope.status() : FreeBytes(device, &device.info.free_bytes, error);
 }
 
 int32_t OpenInHostContext(PluginDevice& device, const PluginOpenOptions& options, CuDevice ordinal,
@@ -151,8 +164,9 @@ int32_t OpenInHostContext(PluginDevice& device, const PluginOpenOptions& options
   }
   int64_t before = 0;
   int32_t code = FreeBytes(device, &before, error);
-  if (code == 0) code = EquipMeasured(device, ordinal, error);
-  device.info.overhead_bytes = before - device.info.free_bytes;
+  if (code == 0) code = Equip(device, ordinal, error);
+  if (code == 0) code = FreeBytes(device, &device.info.free_bytes, error);
+  SetOverhead(device, before, device.info.free_bytes);
   return code;
 }
 
@@ -179,12 +193,15 @@ int32_t OpenDevice(PluginDevice& device, const PluginOpenOptions& options, Plugi
 
 // What was made inside the context, which is current.
 void Strip(PluginDevice& device) {
+  AbandonRecording(device);
   if (device.stream != nullptr) device.driver.stream_synchronize(device.stream);
   ReleaseGraphs(device);
   ReleaseSteps(&device);
   if (device.uploaded != nullptr) device.driver.event_destroy(device.uploaded);
   if (device.requested != nullptr) device.driver.event_destroy(device.requested);
+  if (device.finished != nullptr) device.driver.event_destroy(device.finished);
   device.kernels.Unload();
+  if (device.recording_stream != nullptr) device.driver.stream_destroy(device.recording_stream);
   if (device.owns_stream) device.driver.stream_destroy(device.stream);
 }
 

@@ -29,6 +29,7 @@ struct PluginDevice {
   uint8_t* staging;         // pinned
   cuda::CuEvent uploaded;   // the last upload of a step's rows has been read
   cuda::CuEvent requested;  // and that of its draws
+  cuda::CuEvent finished;   // all that was launched before it has run
   // Of the step in flight.
   PluginStepCounts counts;
   int32_t num_tiles;      // 0: rows stand alone
@@ -36,6 +37,13 @@ struct PluginDevice {
 
   cuda::CuGraphExec graphs[kPluginGraphSlots];
   int32_t recording;  // slot; -1: none
+  // Recordings are made on a stream of their own: what a host puts on its stream meanwhile is none
+  // of ours.
+  cuda::CuStream recording_stream;
+  cuda::CuStream launch_stream;  // where ops go: `stream`, or the one above
+  // Of waiting for the step's end.
+  bool finish_recorded;  // nothing was launched since `finished` was recorded
+  int64_t waiting_since_us;
 };
 
 }  // namespace llmrt::backend

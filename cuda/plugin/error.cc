@@ -9,6 +9,7 @@ bool IsSticky(CuResult result) {
   switch (result) {
     case kCuDeinitialized:
     case kCuEccUncorrectable:
+    case kCuNvlinkUncorrectable:
     case kCuIllegalAddress:
     case kCuLaunchTimeout:
     case kCuContextIsDestroyed:
@@ -19,6 +20,8 @@ bool IsSticky(CuResult result) {
     case kCuInvalidAddressSpace:
     case kCuInvalidPc:
     case kCuLaunchFailed:
+    case kCuTensorMemoryLeak:
+    case kCuExternalDevice:
     case kCuUnknown:
       return true;
     default:

@@ -36,10 +36,13 @@ int32_t BeginRecording(PluginDevice* device, int32_t slot, PluginError* error) {
   if (scope.status() != 0) return scope.status();
   // Thread-local: what other threads of the host do with CUDA meanwhile is theirs.
   const int32_t code =
-      Check(device->driver, device->driver.begin_capture(device->stream, kCuCaptureModeThreadLocal),
+      Check(device->driver,
+            device->driver.begin_capture(device->recording_stream, kCuCaptureModeThreadLocal),
             "cuStreamBeginCapture", error);
-  if (code == 0) device->recording = slot;
-  return code;
+  if (code != 0) return code;
+  device->recording = slot;
+  device->launch_stream = device->recording_stream;
+  return 0;
 }
 
 int32_t EndRecording(PluginDevice* device, PluginError* error) {
@@ -47,7 +50,8 @@ int32_t EndRecording(PluginDevice* device, PluginError* error) {
   const ContextScope scope(*device, error);
   if (scope.status() != 0) return scope.status();
   CuGraph graph = nullptr;
-  int32_t code = Check(device->driver, device->driver.end_capture(device->stream, &graph),
+  device->launch_stream = device->stream;
+  int32_t code = Check(device->driver, device->driver.end_capture(device->recording_stream, &graph),
                        "cuStreamEndCapture", error);
   if (code == 0) {
     code = Instantiate(*device, graph, error);
@@ -63,8 +67,18 @@ int32_t Replay(PluginDevice* device, int32_t slot, PluginError* error) {
   }
   const ContextScope scope(*device, error);
   if (scope.status() != 0) return scope.status();
+  device->finish_recorded = false;
   return Check(device->driver, device->driver.graph_launch(device->graphs[slot], device->stream),
                "cuGraphLaunch", error);
+}
+
+void AbandonRecording(PluginDevice& device) {
+  if (device.recording < 0) return;
+  CuGraph graph = nullptr;
+  device.driver.end_capture(device.recording_stream, &graph);
+  if (graph != nullptr) device.driver.graph_destroy(graph);
+  device.recording = -1;
+  device.launch_stream = device.stream;
 }
 
 void ReleaseGraphs(PluginDevice& device) {

@@ -11,6 +11,7 @@ int32_t EndRecording(backend::PluginDevice* device, backend::PluginError* error)
 int32_t Replay(backend::PluginDevice* device, int32_t slot, backend::PluginError* error);
 
 // With the context current.
+void AbandonRecording(backend::PluginDevice& device);
 void ReleaseGraphs(backend::PluginDevice& device);
 
 }  // namespace llmrt::cuda

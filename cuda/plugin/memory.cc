@@ -79,7 +79,10 @@ void Release(PluginDevice* device, uint64_t address) {
   PluginError ignored;
   const ContextScope scope(*device, &ignored);
   // Of a lost context nothing can be given back one by one; it goes as a whole.
-  if (scope.status() == 0) device->driver.release(address);
+  if (scope.status() != 0) return;
+  // A step that was abandoned may still be running over it.
+  device->driver.stream_synchronize(device->stream);
+  device->driver.release(address);
 }
 
 int32_t Upload(PluginDevice* device, const backend::PluginUpload* params, PluginError* error) {
@@ -114,6 +117,7 @@ int32_t Download(PluginDevice* device, void* to, uint64_t from, int64_t bytes, P
 int32_t Copy(PluginDevice* device, uint64_t to, uint64_t from, int64_t bytes, PluginError* error) {
   const ContextScope scope(*device, error);
   if (scope.status() != 0) return scope.status();
+  device->finish_recorded = false;
   return Check(device->driver,
                device->driver.copy_on_device(to, from, static_cast<size_t>(bytes), device->stream),
                "cuMemcpyDtoDAsync", error);

@@ -40,7 +40,8 @@ int32_t Run(PluginDevice& device, KernelId kernel, const LaunchShape& shape, con
             PluginError* error) {
   const ContextScope scope(device, error);
   if (scope.status() != 0) return scope.status();
-  return Check(device.driver, device.kernels.Launch(kernel, shape, args, device.stream),
+  device.finish_recorded = false;
+  return Check(device.driver, device.kernels.Launch(kernel, shape, args, device.launch_stream),
                kKernelNames[static_cast<int>(kernel)], error);
 }
 
@@ -183,6 +184,7 @@ int32_t Draw(PluginDevice* device, uint64_t logits, const backend::PluginDrawReq
   if (scope.status() != 0) return scope.status();
   const DriverTable& driver = device->driver;
   const StepLayout& layout = device->layout;
+  device->finish_recorded = false;
   if (count > device->needs.logit_rows) {
     return Fail(error, kInternal, "%lld draws; a step has at most %lld",
                 static_cast<long long>(count), static_cast<long long>(device->needs.logit_rows));

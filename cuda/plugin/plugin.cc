@@ -48,8 +48,8 @@ backend::PluginTable MakeTable() {
   return table;
 }
 
-// Made when the library is loaded, not when it is first asked for: a static of a function would need
-// guards of the C++ run time (CMakeLists.txt says why this library does without).
+// Made when the library is loaded, not when it is first asked for: a static of a function would
+// need guards of the C++ run time (CMakeLists.txt says why this library does without).
 const backend::PluginTable kTable = MakeTable();
 
 }  // namespace

@@ -42,6 +42,23 @@ int64_t MicrosNow() {
   return int64_t{now.tv_sec} * 1000000 + now.tv_nsec / 1000;
 }
 
+// Asks again and again for a moment, then at intervals: steps of small models are over in tens of
+// microseconds, those of large ones should not keep a core busy.
+CuResult AwaitFinish(const PluginDevice& device, int64_t wait_us) {
+  constexpr int64_t kSpinUs = 100, kSleepUs = 40;
+  if (wait_us < 0) return device.driver.event_synchronize(device.finished);
+  const int64_t end = MicrosNow() + wait_us;
+  while (true) {
+    const CuResult result = device.driver.event_query(device.finished);
+    const int64_t now = MicrosNow();
+    if (result != kCuNotReady || now >= end) return result;
+    if (now - device.waiting_since_us < kSpinUs) continue;
+    const int64_t sleep_us = std::min(kSleepUs, end - now);
+    const timespec pause = {.tv_sec = 0, .tv_nsec = sleep_us * 1000};
+    nanosleep(&pause, nullptr);
+  }
+}
+
 }  // namespace
 
 void StepBytes(const PluginStepNeeds* needs, int64_t* device_bytes, int64_t* host_bytes) {
@@ -107,6 +124,7 @@ int32_t BeginStep(PluginDevice* device, const PluginStepCounts* counts, PluginEr
   const ContextScope scope(*device, error);
   if (scope.status() != 0) return scope.status();
   const StepLayout& layout = device->layout;
+  device->finish_recorded = false;
   device->counts = *counts;
   device->num_tiles = WriteTiles(*device, counts->rows);
   const auto* positions = Staged<int32_t>(*device, layout.positions);
@@ -134,21 +152,16 @@ int32_t EndStep(PluginDevice* device, int64_t wait_us, int32_t* done, PluginErro
   const ContextScope scope(*device, error);
   if (scope.status() != 0) return scope.status();
   const DriverTable& driver = device->driver;
-  CuResult result;
-  if (wait_us < 0) {
-    result = driver.stream_synchronize(device->stream);
-  } else {
-    const int64_t end = MicrosNow() + wait_us;
-    do {
-      result = driver.stream_query(device->stream);
-    } while (result == kCuNotReady && MicrosNow() < end);
+  // An event and not the stream is asked: a host's stream may go on with the host's own work.
+  CuResult result = kCuSuccess;
+  if (!device->finish_recorded) {
+    result = driver.event_record(device->finished, device->stream);
+    device->finish_recorded = result == kCuSuccess;
+    device->waiting_since_us = MicrosNow();
   }
-  if (result == kCuNotReady) {
-    *done = 0;
-    return 0;
-  }
+  if (result == kCuSuccess) result = AwaitFinish(*device, wait_us);
   *done = result == kCuSuccess ? 1 : 0;
-  return Check(driver, result, "waiting for the step", error);
+  return result == kCuNotReady ? 0 : Check(driver, result, "waiting for the step", error);
 }
 
 StepView ViewOf(const PluginDevice& device) {

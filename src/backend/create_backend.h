@@ -46,5 +46,7 @@ absl::StatusOr<std::unique_ptr<Backend>> CreateReferenceBackend(const BackendOpt
 // Defined in src/plugin. NOT_FOUND: no such library or device. FAILED_PRECONDITION: a library of
 // another build. UNIMPLEMENTED: numerics reference. Else what the device says.
 absl::StatusOr<std::unique_ptr<Backend>> CreatePluginBackend(const PluginBackendOptions& options);
+// Known before a device is opened: whether its backends multiply with matrices of this type.
+bool PluginRunsWeights(WeightType type);
 
 }  // namespace llmrt::backend

@@ -57,7 +57,8 @@ absl::StatusOr<Plan> Model::MakePlan(const EngineOptions& options) const {
   Plan numbers;
   absl::Status why_not;
   absl::Status status = UseFirstDevice(
-      options, [&](const EngineOptions& chosen) { return PlanOnto(chosen, numbers); }, why_not);
+      options, *file_, [&](const EngineOptions& chosen) { return PlanOnto(chosen, numbers); },
+      why_not);
   if (!status.ok()) return status;
   return numbers;
 }

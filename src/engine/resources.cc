@@ -167,7 +167,7 @@ absl::StatusOr<std::unique_ptr<Resources>> LoadResources(ModelSource& source,
   std::unique_ptr<Resources> resources;
   absl::Status why_not;
   absl::Status status = UseFirstDevice(
-      options,
+      options, (*model)->file(),
       [&](const EngineOptions& chosen) {
         // What an earlier device took is gone with them.
         resources = std::make_unique<Resources>();

@@ -10,6 +10,7 @@
 #include "backend/create_backend.h"
 #include "backend/device_lost.h"
 #include "engine/host_fp_mode.h"
+#include "model/llama_weights.h"
 
 namespace llmrt::engine {
 namespace {
@@ -59,7 +60,7 @@ bool OtherDeviceMayDo(const absl::Status& status) {
 
 }  // namespace
 
-absl::Status UseFirstDevice(const EngineOptions& options,
+absl::Status UseFirstDevice(const EngineOptions& options, const formats::ModelFile& file,
                             absl::FunctionRef<absl::Status(const EngineOptions&)> use,
                             absl::Status& why_not) {
   why_not = absl::OkStatus();
@@ -67,7 +68,8 @@ absl::Status UseFirstDevice(const EngineOptions& options,
   EngineOptions chosen = options;
   if (options.numerics != backend::NumericMode::kReference) {
     chosen.device = "cuda:0";
-    absl::Status status = use(chosen);
+    absl::Status status = model::CheckWeightTypes(file, backend::PluginRunsWeights, chosen.device);
+    if (status.ok()) status = use(chosen);
     if (!OtherDeviceMayDo(status)) return status;
     why_not = std::move(status);
   }

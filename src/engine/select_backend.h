@@ -8,16 +8,18 @@
 #include "backend/backend.h"
 #include "backend/create_backend.h"
 #include "engine/options.h"
+#include "formats/model_file.h"
 #include "memory/large_buffer.h"
 
 namespace llmrt::engine {
 
 // Calls `use` with the options for a device; where options.device is "auto", first for CUDA's first
 // device and, if that fails in a way in which the CPU need not, for the CPU. What failed must have
-// left nothing behind. Mode `reference` is the CPU's alone.
+// left nothing behind. Mode `reference` is the CPU's alone. A device that cannot run the weights of
+// `file` is not even opened: that takes time and memory of its own.
 //
 // The last status; `why_not` is why an earlier device would not do, and OK where none was tried.
-absl::Status UseFirstDevice(const EngineOptions& options,
+absl::Status UseFirstDevice(const EngineOptions& options, const formats::ModelFile& file,
                             absl::FunctionRef<absl::Status(const EngineOptions&)> use,
                             absl::Status& why_not);
 

@@ -134,15 +134,23 @@ absl::StatusOr<bool> Step::Plan(int64_t prefill_rows) {
   ClearBatch();
   for (const scheduler::Assignment& assignment : planned) AddItem(assignment);
   SetBatch();
-  phase_ = Phase::kCopy;
+  phase_ = Phase::kBegin;
   next_copy_ = 0;
   next_draw_ = 0;
   whole_ = true;
   pass_us_ = draw_us_ = 0;
+  return true;
+}
+
+// Not part of Plan: a device may be waited for until it has read the step before, and that without
+// the lock.
+absl::Status Step::BeginPass() {
+  if (phase_ != Phase::kBegin) return absl::OkStatus();
   absl::Status status = resources_.pass->Begin(batch_, logit_rows_);
   if (!status.ok()) return status;
   SetDraws();
-  return true;
+  phase_ = Phase::kCopy;
+  return status;
 }
 
 absl::StatusOr<bool> Step::CopySharedBlocks(absl::FunctionRef<bool()> stop) {
@@ -160,7 +168,8 @@ absl::StatusOr<bool> Step::CopySharedBlocks(absl::FunctionRef<bool()> stop) {
 
 absl::StatusOr<bool> Step::Run(int64_t slice_us, absl::FunctionRef<bool()> stop) {
   const Clock::time_point start = Clock::now();
-  absl::Status status = RemoveRows();
+  absl::Status status = BeginPass();
+  if (status.ok()) status = RemoveRows();
   if (!status.ok()) return status;
   if (phase_ == Phase::kCopy) {
     absl::StatusOr<bool> copied = CopySharedBlocks(stop);
@@ -397,7 +406,7 @@ int64_t Step::decode_rows() const {
 }
 
 double Step::Progress() const {
-  if (phase_ == Phase::kCopy) return 0;
+  if (phase_ == Phase::kBegin || phase_ == Phase::kCopy) return 0;
   return phase_ == Phase::kPass ? resources_.pass->Progress() : 1;
 }
 

@@ -69,7 +69,7 @@ class Step {
   double draw_us() const { return draw_us_; }
 
  private:
-  enum class Phase { kIdle, kCopy, kPass, kDraw, kDrawn };
+  enum class Phase { kIdle, kBegin, kCopy, kPass, kDraw, kDrawn };
 
   struct Item {
     ActiveStream* owner = nullptr;
@@ -92,6 +92,7 @@ class Step {
   // Asks the device for the draws that it can do.
   void SetDraws();
   absl::Status TakeDrawn();
+  absl::Status BeginPass();
   absl::StatusOr<bool> CopySharedBlocks(absl::FunctionRef<bool()> stop);
   // Takes the rows that have left out of the arrays and the pass.
   absl::Status RemoveRows();

@@ -71,16 +71,18 @@ absl::Status DequantizeVector(const TensorInfo& tensor, absl::Span<const uint8_t
   return quant::DequantizeRow(tensor.type, bytes, out);
 }
 
-absl::Status DoesNotRun(const TensorInfo& tensor, const Backend& backend) {
+using RunsType = absl::FunctionRef<bool(WeightType)>;
+
+absl::Status DoesNotRun(const TensorInfo& tensor, RunsType runs, std::string_view device) {
   std::string types;
   for (int i = 0; i < backend::kWeightTypeCount; ++i) {
     const auto type = static_cast<WeightType>(i);
-    if (!backend.RunsWeights(type)) continue;
+    if (!runs(type)) continue;
     absl::StrAppend(&types, types.empty() ? "" : ", ", backend::GeometryOf(type).name);
   }
-  return absl::UnimplementedError(absl::StrCat(
-      "tensor ", tensor.name, " is ", backend::GeometryOf(tensor.type).name, "; ", backend.device(),
-      " runs ", types, "; use device cpu or a model of these types"));
+  return absl::UnimplementedError(
+      absl::StrCat("tensor ", tensor.name, " is ", backend::GeometryOf(tensor.type).name, "; ",
+                   device, " runs ", types, "; use device cpu or a model of these types"));
 }
 
 // Adds up what the checks have seen.
@@ -90,7 +92,11 @@ class TensorCensus {
 
   void AddMatrix(const std::string& name, int64_t rows, int64_t cols) {
     if (const TensorInfo* tensor = Add(name, rows, cols)) {
-      if (!backend_.RunsWeights(tensor->type)) status_ = DoesNotRun(*tensor, backend_);
+      if (!backend_.RunsWeights(tensor->type)) {
+        status_ = DoesNotRun(
+            *tensor, [&](WeightType type) { return backend_.RunsWeights(type); },
+            backend_.device());
+      }
       bytes_ += backend_.MatrixBytes(tensor->type, rows, cols);
     }
   }
@@ -240,6 +246,13 @@ absl::Status LoadLayer(const LlamaConfig& config, int32_t index, WeightReader& r
 }
 
 }  // namespace
+
+absl::Status CheckWeightTypes(const ModelFile& file, RunsType runs, std::string_view device) {
+  for (const TensorInfo& tensor : file.tensors()) {
+    if (tensor.num_dims == 2 && !runs(tensor.type)) return DoesNotRun(tensor, runs, device);
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<int64_t> CheckTensors(const ModelFile& file, const LlamaConfig& config,
                                      const Backend& backend) {

@@ -6,8 +6,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backend/backend.h"
@@ -40,6 +42,12 @@ struct LlamaWeights {
     return reinterpret_cast<const float*>(norms->data()) + int64_t{index} * dim;
   }
 };
+
+// Whether every matrix of the file has a type that `runs` says yes to; UNIMPLEMENTED names one that
+// has not, and `device`. CheckTensors asks the same of a backend; this is for before there is one.
+absl::Status CheckWeightTypes(const formats::ModelFile& file,
+                              absl::FunctionRef<bool(backend::WeightType)> runs,
+                              std::string_view device);
 
 // Checks that the file holds every tensor of the model in its shape, and no other, and says what
 // they take on `backend`. Reads no weights.

@@ -62,4 +62,22 @@ absl::Status CheckBlockTables(const Batch& batch, const backend::KvCache& cache,
   return absl::OkStatus();
 }
 
+bool HasBlocks(const Batch& batch, const backend::KvCache& cache) {
+  const int64_t block_size = cache.shape().block_size;
+  for (int64_t row = 0; row < batch.num_rows(); ++row) {
+    // The next row of the same sequence needs these blocks, too.
+    const bool covered = row + 1 < batch.num_rows() &&
+                         batch.sequences[row + 1] == batch.sequences[row] &&
+                         batch.positions[row + 1] >= batch.positions[row];
+    if (covered) continue;
+    const absl::Span<const int32_t> table = batch.block_tables[batch.sequences[row]];
+    const int64_t needed = (NumKeys(batch, row) + block_size - 1) / block_size;
+    if (needed > static_cast<int64_t>(table.size())) return false;
+    for (int64_t i = 0; i < needed; ++i) {
+      if (table[i] < 0 || table[i] >= cache.num_blocks()) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace llmrt::ops

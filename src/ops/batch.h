@@ -23,6 +23,8 @@ absl::Status CheckBatch(const backend::Batch& batch, absl::Span<const int32_t> l
 // Every position 0 to positions[row] of each row in `rows` has a block inside the cache.
 absl::Status CheckBlockTables(const backend::Batch& batch, const backend::KvCache& cache,
                               backend::Range rows);
+// Whether that holds of all rows; without words, so without memory.
+bool HasBlocks(const backend::Batch& batch, const backend::KvCache& cache);
 
 // Number of keys that row `row` sees: its own position is the last.
 inline int64_t NumKeys(const backend::Batch& batch, int64_t row) {

@@ -64,7 +64,7 @@ std::string PluginBackend::DeviceClass() const {
 }
 
 bool PluginBackend::RunsWeights(backend::WeightType type) const {
-  return PluginMatrix::ElementOf(type).has_value();
+  return backend::PluginRunsWeights(type);
 }
 
 backend::NumericClass PluginBackend::ClassFor(backend::WeightType type) const {
@@ -146,6 +146,10 @@ absl::Status PluginBackend::ReadKvBlock(const backend::KvCache& cache, int32_t b
 }  // namespace llmrt::plugin
 
 namespace llmrt::backend {
+
+bool PluginRunsWeights(WeightType type) {
+  return plugin::PluginMatrix::ElementOf(type).has_value();
+}
 
 absl::StatusOr<std::unique_ptr<Backend>> CreatePluginBackend(const PluginBackendOptions& options) {
   absl::StatusOr<std::shared_ptr<const plugin::PluginLibrary>> library =

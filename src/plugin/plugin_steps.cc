@@ -147,9 +147,10 @@ absl::Status PluginBackend::TakeStep(const Batch& batch, absl::Span<const int32_
   absl::Status status = CheckStep(batch, logit_rows);
   if (!status.ok()) return status;
   // Once a step: the ops of every layer rely on it.
-  absl::Status tables = ops::CheckBlockTables(batch, *cache_, {0, batch.num_rows()});
-  if (!tables.ok() && !rows_leave) return tables;
-  has_tables_ = tables.ok();
+  has_tables_ = ops::HasBlocks(batch, *cache_);
+  if (!has_tables_ && !rows_leave) {
+    return ops::CheckBlockTables(batch, *cache_, {0, batch.num_rows()});
+  }
   status = WriteStep(batch, logit_rows, &counts);
   if (status.ok()) status = device_->Call(table().begin_step, &counts);
   if (!status.ok()) return status;

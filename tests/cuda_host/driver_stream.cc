@@ -110,6 +110,21 @@ LLMRT_EXPORT CuResult cuEventSynchronize(CuEvent handle) {
   return entry.context().fault;
 }
 
+LLMRT_EXPORT CuResult cuEventQuery(CuEvent handle) {
+  LLMRT_EMULATED_ENTRY(entry, "cuEventQuery", kContext);
+  Event* event = entry.Find(State().events, IdOf(handle));
+  if (event == nullptr) return entry.result();
+  if (event->captured) return entry.Refuse(kCapturedEvent, "the event was recorded in a capture");
+  Stream* stream = FindObject(State().streams, event->stream);
+  if (stream != nullptr && event->completed < event->recorded && !stream->queue.empty()) {
+    // Anything from no progress to the end of the queue.
+    const uint32_t length = static_cast<uint32_t>(stream->queue.size());
+    RunQueue(*stream, entry.context(), State().random.Below(length + 1));
+  }
+  if (entry.context().fault != kCuSuccess) return entry.context().fault;
+  return event->completed < event->recorded ? kCuNotReady : kCuSuccess;
+}
+
 LLMRT_EXPORT CuResult cuEventElapsedTime(float* milliseconds, CuEvent start_handle,
                                          CuEvent end_handle) {
   LLMRT_EMULATED_ENTRY(entry, "cuEventElapsedTime", kContext);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/model/random_model.h"
 
 namespace llmrt::engine {
 namespace {
@@ -51,6 +52,7 @@ TEST(SelectBackendTest, WhatIsNoDevicesNameIsAnInvalidArgument) {
 }
 
 TEST(SelectBackendTest, AutoTriesTheCpuAfterADeviceThatWillNotDo) {
+  const auto file = testing::OpenRandomModel({.type = backend::WeightType::kF16});
   EngineOptions options;
   std::vector<std::string> tried;
   absl::Status first, why_not;
@@ -58,13 +60,13 @@ TEST(SelectBackendTest, AutoTriesTheCpuAfterADeviceThatWillNotDo) {
     tried.push_back(chosen.device);
     return tried.size() == 1 ? first : absl::OkStatus();
   };
-  EXPECT_TRUE(UseFirstDevice(options, use, why_not).ok());
+  EXPECT_TRUE(UseFirstDevice(options, *file, use, why_not).ok());
   EXPECT_TRUE(why_not.ok());
   EXPECT_EQ(tried, std::vector<std::string>{"cuda:0"});
 
   first = absl::NotFoundError("no plugin");
   tried.clear();
-  EXPECT_TRUE(UseFirstDevice(options, use, why_not).ok());
+  EXPECT_TRUE(UseFirstDevice(options, *file, use, why_not).ok());
   EXPECT_EQ(why_not, first);
   EXPECT_EQ(tried, (std::vector<std::string>{"cuda:0", "cpu"}));
 
@@ -73,15 +75,29 @@ TEST(SelectBackendTest, AutoTriesTheCpuAfterADeviceThatWillNotDo) {
                                      absl::UnavailableError("x"), absl::OutOfRangeError("x")}) {
     first = status;
     tried.clear();
-    EXPECT_EQ(UseFirstDevice(options, use, why_not), status);
+    EXPECT_EQ(UseFirstDevice(options, *file, use, why_not), status);
     EXPECT_EQ(tried.size(), 1u);
   }
 
   options.numerics = backend::NumericMode::kReference;
   first = absl::OkStatus();
   tried.clear();
-  EXPECT_TRUE(UseFirstDevice(options, use, why_not).ok());
+  EXPECT_TRUE(UseFirstDevice(options, *file, use, why_not).ok());
   EXPECT_EQ(tried, std::vector<std::string>{"cpu"});
+}
+
+TEST(SelectBackendTest, AutoOpensNoDeviceForWeightsThatItDoesNotRun) {
+  const auto file = testing::OpenRandomModel({.type = backend::WeightType::kQ8_0});
+  std::vector<std::string> tried;
+  absl::Status why_not;
+  const auto use = [&](const EngineOptions& chosen) {
+    tried.push_back(chosen.device);
+    return absl::OkStatus();
+  };
+  EXPECT_TRUE(UseFirstDevice(EngineOptions(), *file, use, why_not).ok());
+  EXPECT_EQ(tried, std::vector<std::string>{"cpu"});
+  EXPECT_EQ(why_not.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_NE(why_not.message().find("Q8_0"), std::string_view::npos) << why_not;
 }
 
 TEST(SelectBackendTest, ANamedDeviceIsTheOnlyOneTried) {
@@ -89,8 +105,9 @@ TEST(SelectBackendTest, ANamedDeviceIsTheOnlyOneTried) {
   options.device = "cuda:3";
   int tried = 0;
   absl::Status why_not;
+  const auto file = testing::OpenRandomModel({.type = backend::WeightType::kF16});
   const absl::Status status = UseFirstDevice(
-      options,
+      options, *file,
       [&](const EngineOptions& chosen) {
         ++tried;
         EXPECT_EQ(chosen.device, "cuda:3");

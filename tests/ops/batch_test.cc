@@ -48,8 +48,10 @@ TEST(BatchTest, BlockTablesMustCoverThePositionsInsideTheCache) {
   batch.tables.emplace_back(table);
   batch.Add(0, 31);
   EXPECT_TRUE(CheckBlockTables(batch.View(), *cache, {0, 1}).ok());
+  EXPECT_TRUE(HasBlocks(batch.View(), *cache));
   batch.positions[0] = 32;
   EXPECT_FALSE(CheckBlockTables(batch.View(), *cache, {0, 1}).ok()) << "a third block is missing";
+  EXPECT_FALSE(HasBlocks(batch.View(), *cache));
   EXPECT_TRUE(CheckBlockTables(batch.View(), *cache, {0, 0}).ok())
       << "only rows of the range count";
   batch.positions[0] = 5;
