@@ -27,7 +27,9 @@ uint32_t OnHost(ProbedFunction function, uint32_t bits) {
 
 struct Differences {
   int64_t count = 0;
-  uint32_t first = 0;  // input
+  uint32_t first = 0;  // input, and what host and device make of it
+  uint32_t on_host = 0;
+  uint32_t on_device = 0;
 };
 
 bool ComparePiece(cuda::TestDevice& device, cuda::CuFunction kernel, FunctionProbeArgs args,
@@ -40,8 +42,11 @@ bool ComparePiece(cuda::TestDevice& device, cuda::CuFunction kernel, FunctionPro
   const numerics::ScopedFpMode fp_mode;
   for (uint32_t i = 0; i < args.count; ++i) {
     const uint32_t bits = args.first + i * args.stride;
-    if (OnHost(args.function, bits) == results[i]) continue;
-    if (differences.count++ == 0) differences.first = bits;
+    const uint32_t expected = OnHost(args.function, bits);
+    if (expected == results[i]) continue;
+    if (differences.count++ == 0) {
+      differences = {.count = 1, .first = bits, .on_host = expected, .on_device = results[i]};
+    }
   }
   return true;
 }
@@ -66,9 +71,10 @@ void ProbeFunctions(cuda::TestDevice& device, uint32_t stride, Report& report) {
                           .out = nullptr},
                          out, differences);
     }
-    char first[32] = "";
+    char first[80] = "";
     if (differences.count > 0) {
-      std::snprintf(first, sizeof first, ", first 0x%08x", differences.first);
+      std::snprintf(first, sizeof first, ", first %08x: %08x, on the host %08x", differences.first,
+                    differences.on_device, differences.on_host);
     }
     report.Add({.name = std::string("bits of ") + kProbedFunctionNames[f],
                 .value = static_cast<double>(differences.count),

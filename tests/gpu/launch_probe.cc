@@ -5,10 +5,7 @@
 namespace llmrt::gpu {
 namespace {
 
-using cuda::CuGraph;
-using cuda::CuGraphExec;
 using cuda::CuResult;
-using cuda::DriverTable;
 using cuda::kCuSuccess;
 
 constexpr int kTimes = 9;
@@ -31,26 +28,6 @@ void AddGap(const std::string& name, double micros, int launches, Report& report
               .remark = "a launch, " + std::to_string(launches) + " in a row"});
 }
 
-// The same launches as one graph.
-double GraphMicros(cuda::TestDevice& device, cuda::CuFunction function, int launches,
-                   bool overlap) {
-  const DriverTable& driver = device.driver();
-  CuGraph graph = nullptr;
-  CuResult result = driver.begin_capture(device.stream(), cuda::kCuCaptureModeThreadLocal);
-  if (result == kCuSuccess) result = LaunchMany(device, function, launches, overlap);
-  const CuResult ended = driver.end_capture(device.stream(), &graph);
-  if (result != kCuSuccess || ended != kCuSuccess) return -1;
-  CuGraphExec exec = nullptr;
-  double micros = -1;
-  if (driver.graph_instantiate(&exec, graph, 0) == kCuSuccess) {
-    micros =
-        MedianMicros(device, kTimes, [&] { return driver.graph_launch(exec, device.stream()); });
-    driver.graph_exec_destroy(exec);
-  }
-  driver.graph_destroy(graph);
-  return micros;
-}
-
 }  // namespace
 
 void ProbeLaunches(cuda::TestDevice& device, int launches, Report& report) {
@@ -61,11 +38,14 @@ void ProbeLaunches(cuda::TestDevice& device, int launches, Report& report) {
     return MedianMicros(device, kTimes,
                         [&] { return LaunchMany(device, function, launches, overlap); });
   };
+  const auto in_graph = [&](cuda::CuFunction function, bool overlap) {
+    return GraphMicros(device, kTimes,
+                       [&] { return LaunchMany(device, function, launches, overlap); });
+  };
   AddGap("empty kernel, stream", on_stream(plain, false), launches, report);
-  AddGap("empty kernel, graph", GraphMicros(device, plain, launches, false), launches, report);
+  AddGap("empty kernel, graph", in_graph(plain, false), launches, report);
   AddGap("empty kernel, stream, dependent launch", on_stream(dependent, true), launches, report);
-  AddGap("empty kernel, graph, dependent launch", GraphMicros(device, dependent, launches, true),
-         launches, report);
+  AddGap("empty kernel, graph, dependent launch", in_graph(dependent, true), launches, report);
 }
 
 }  // namespace llmrt::gpu

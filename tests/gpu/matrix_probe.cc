@@ -1,5 +1,6 @@
 // The matrix instruction against the exact model of it (tests/cuda_host/exact_mma.h), on operands
 // that ordinary data never shows: exponents far apart, cancellation, subnormals, infinities.
+#include <cstdio>
 #include <random>
 #include <string>
 #include <vector>
@@ -79,13 +80,28 @@ float Expected(const Operands& operands, size_t which, int row, int column, bool
                 : cuda_host::ExactDot16<cuda::Half>(a, b, c, unit);
 }
 
+// What a correction of the model starts from: the operands, exactly.
+void PrintDifference(const Operands& operands, size_t which, int i, float expected, float seen) {
+  std::printf("  row, column %d, %d: c %08x gives %08x, expected %08x; a, b", i / 8, i % 8,
+              numerics::FloatBits(operands.c[which * 128 + static_cast<size_t>(i)]),
+              numerics::FloatBits(seen), numerics::FloatBits(expected));
+  for (size_t k = 0; k < 16; ++k) {
+    std::printf(" %04x*%04x", operands.a[which * 256 + static_cast<size_t>(i / 8) * 16 + k],
+                operands.b[which * 128 + static_cast<size_t>(i % 8) * 16 + k]);
+  }
+  std::printf("\n");
+}
+
+// Prints the first `print` of them.
 int64_t CountDifferences(const Operands& operands, const std::vector<float>& d, int cases,
-                         bool bfloat, MatrixUnit unit) {
+                         bool bfloat, MatrixUnit unit, int64_t print) {
   int64_t differ = 0;
   for (size_t which = 0; which < static_cast<size_t>(cases); ++which) {
     for (int i = 0; i < 128; ++i) {
       const float expected = Expected(operands, which, i / 8, i % 8, bfloat, unit);
-      differ += SameBits(expected, d[which * 128 + static_cast<size_t>(i)]) ? 0 : 1;
+      const float seen = d[which * 128 + static_cast<size_t>(i)];
+      if (SameBits(expected, seen)) continue;
+      if (differ++ < print) PrintDifference(operands, which, i, expected, seen);
     }
   }
   return differ;
@@ -112,8 +128,8 @@ void ProbeMatrixUnits(cuda::TestDevice& device, int cases, Report& report) {
       const bool ran =
           LaunchAsync(device, kernel, MatrixProbeShape(cases), &args) == cuda::kCuSuccess;
       const std::vector<float> result = d.Download();
-      const int64_t differ = CountDifferences(operands, result, cases, bfloat, unit);
-      const int64_t differ_other = CountDifferences(operands, result, cases, bfloat, other);
+      const int64_t differ = CountDifferences(operands, result, cases, bfloat, unit, 3);
+      const int64_t differ_other = CountDifferences(operands, result, cases, bfloat, other, 0);
       report.Add({.name = std::string("mma ") + (bfloat ? "bfloat16, " : "float16, ") + family.name,
                   .value = static_cast<double>(differ),
                   .unit = "differ",

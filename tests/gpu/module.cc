@@ -7,6 +7,8 @@ namespace llmrt::gpu {
 
 using cuda::CuEvent;
 using cuda::CuFunction;
+using cuda::CuGraph;
+using cuda::CuGraphExec;
 using cuda::CuResult;
 using cuda::DriverTable;
 using cuda::kCuSuccess;
@@ -20,8 +22,14 @@ Module::~Module() {
 }
 
 CuFunction Module::Find(const char* kernel) const {
+  const DriverTable& driver = device_.driver();
   CuFunction function = nullptr;
-  if (module_ != nullptr) device_.driver().module_function(&function, module_, kernel);
+  if (module_ == nullptr) return nullptr;
+  if (driver.module_function(&function, module_, kernel) != kCuSuccess) return nullptr;
+  // As Kernels::Load: above 48 KB a block's shared memory must be asked for.
+  int shared_bytes_max = 0;
+  driver.device_attribute(&shared_bytes_max, cuda::kCuAttributeMaxSharedBytesPerBlockOptin, 0);
+  driver.set_function_attribute(function, cuda::kCuFunctionMaxDynamicSharedBytes, shared_bytes_max);
   return function;
 }
 
@@ -64,6 +72,24 @@ double MedianMicros(cuda::TestDevice& device, int times, const std::function<CuR
   if (result != kCuSuccess || micros.empty()) return -1;
   std::nth_element(micros.begin(), micros.begin() + times / 2, micros.end());
   return micros[static_cast<size_t>(times / 2)];
+}
+
+double GraphMicros(cuda::TestDevice& device, int times, const std::function<CuResult()>& run) {
+  const DriverTable& driver = device.driver();
+  CuGraph graph = nullptr;
+  CuResult result = driver.begin_capture(device.stream(), cuda::kCuCaptureModeThreadLocal);
+  if (result == kCuSuccess) result = run();
+  const CuResult ended = driver.end_capture(device.stream(), &graph);
+  if (ended != kCuSuccess) return -1;
+  CuGraphExec exec = nullptr;
+  double micros = -1;
+  if (result == kCuSuccess && driver.graph_instantiate(&exec, graph, 0) == kCuSuccess) {
+    micros =
+        MedianMicros(device, times, [&] { return driver.graph_launch(exec, device.stream()); });
+    driver.graph_exec_destroy(exec);
+  }
+  driver.graph_destroy(graph);
+  return micros;
 }
 
 }  // namespace llmrt::gpu

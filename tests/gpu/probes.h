@@ -18,7 +18,7 @@ class Module {
   ~Module();
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
-  // Null where it has no such kernel.
+  // Null where it has no such kernel. A block of it may have all the shared memory there is.
   cuda::CuFunction Find(const char* kernel) const;
 
  private:
@@ -33,6 +33,9 @@ cuda::CuResult LaunchAsync(cuda::TestDevice& device, cuda::CuFunction function,
 // Median microseconds of what `run` puts on the stream, of `times` after one more; -1 on failure.
 double MedianMicros(cuda::TestDevice& device, int times,
                     const std::function<cuda::CuResult()>& run);
+
+// The same of a graph of what `run` launches: without the host's share of a launch.
+double GraphMicros(cuda::TestDevice& device, int times, const std::function<cuda::CuResult()>& run);
 
 // Copies on the device (bytes read and written), reading alone, and copies from and to the host.
 void ProbeBandwidth(cuda::TestDevice& device, int64_t bytes, Report& report);

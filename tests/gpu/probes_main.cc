@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   // Several times the L2 of any GPU; on the emulation only that it works is asked.
   gpu::ProbeBandwidth(device, quick ? int64_t{1} << 20 : int64_t{1} << 30, report);
   gpu::ProbeLaunches(device, quick ? 8 : 1000, report);
-  gpu::ProbeMatrixUnits(device, quick ? 64 : 16384, report);
+  gpu::ProbeMatrixUnits(device, quick ? 64 : 4096, report);
   gpu::ProbeFunctions(device, quick ? 0x40001u : 0x101u, report);
   if (!json.empty() && !report.WriteJson(json)) {
     std::fprintf(stderr, "gpu_probes: cannot write %s\n", json.c_str());
