@@ -27,7 +27,7 @@ using backend::WeightType;
 
 int64_t NumScenarios() {
   if (const char* wanted = std::getenv("LLMRT_CUDA_SCENARIOS")) return std::atoll(wanted);
-  return memory::HeapIsCounted() ? 40 : 10;
+  return memory::HeapIsCounted() ? 40 : 8;
 }
 
 // As small as models go that still have groups of heads and several blocks of features.
