@@ -145,6 +145,15 @@ std::set<std::string> KernelsSeen() {
   return kernels;
 }
 
+// How many copies from the device were asked for since the calls were forgotten.
+int64_t CopiesToHost() {
+  int64_t count = 0;
+  for (uint64_t i = 0; i < TheEmulation().calls(); ++i) {
+    count += std::string(TheEmulation().call_name(i)) == "cuMemcpyDtoHAsync_v2" ? 1 : 0;
+  }
+  return count;
+}
+
 TEST(CudaScenariosTest, TheDeviceDrawsWhatTheHostDraws) {
   if (SkipWithoutEmulation()) return;
   std::mt19937_64 rng(TestSeed());
@@ -162,11 +171,15 @@ TEST(CudaScenariosTest, TheDeviceDrawsWhatTheHostDraws) {
       for (const bool on_host : {false, true}) {
         // Whoever wants log-probabilities has the host look at the logits, and draw.
         options.sampling.logprobs = on_host;
+        TheEmulation().reset_calls();
         TheEmulation().reset_sites();
         TheEmulation().record_sites(1);
         tokens[on_host] = Generate(engine, {5, 9, 200}, options).tokens;
         TheEmulation().record_sites(0);
         EXPECT_EQ(KernelsSeen().count("DrawPartsKernel"), on_host ? 0u : 1u);
+        // One a step, of the draw's result or of the logits. The host would draw again where it
+        // found no result, and hide that nobody had waited for it.
+        EXPECT_EQ(CopiesToHost(), 12);
       }
       EXPECT_EQ(tokens[0].size(), 12u);
       EXPECT_EQ(tokens[0], tokens[1]) << temperature;
