@@ -44,6 +44,7 @@ struct PluginDevice {
   // Of waiting for the step's end.
   bool finish_recorded;  // nothing was launched since `finished` was recorded
   int64_t waiting_since_us;
+  int64_t last_wait_us;  // of the step before
 };
 
 }  // namespace llmrt::backend

@@ -46,7 +46,8 @@ int32_t Check(const DriverTable& driver, CuResult result, const char* call,
   const int number = static_cast<int>(result);
   if (IsSticky(result)) {
     return Fail(error, backend::kPluginDeviceLost,
-                "%s: %s (%d); the device's context is lost; close this engine and open another",
+                "%s: %s (%d); the device's context is lost; close this engine and open another, or "
+                "restart the process if that fails, too",
                 call, name, number);
   }
   const int32_t code = result == kCuOutOfMemory                              ? kResourceExhausted

@@ -42,17 +42,25 @@ int64_t MicrosNow() {
   return int64_t{now.tv_sec} * 1000000 + now.tv_nsec / 1000;
 }
 
-// Asks again and again for a moment, then at intervals: steps of small models are over in tens of
-// microseconds, those of large ones should not keep a core busy.
-CuResult AwaitFinish(const PluginDevice& device, int64_t wait_us) {
-  constexpr int64_t kSpinUs = 100, kSleepUs = 40;
+// Whether the end of a step is far enough to sleep: waking up takes some 100 us, as much as a step
+// of a small model. Far is the better part of what the step before took, or after so long that the
+// sleep is a few percent of it.
+bool EndIsFar(const PluginDevice& device, int64_t waited_us) {
+  constexpr int64_t kWakeUs = 150, kLongUs = 2000;
+  return waited_us > kLongUs || waited_us + kWakeUs < device.last_wait_us * 9 / 10;
+}
+
+CuResult AwaitFinish(PluginDevice& device, int64_t wait_us) {
+  constexpr int64_t kSleepUs = 40;
   if (wait_us < 0) return device.driver.event_synchronize(device.finished);
   const int64_t end = MicrosNow() + wait_us;
   while (true) {
     const CuResult result = device.driver.event_query(device.finished);
     const int64_t now = MicrosNow();
+    const int64_t waited_us = now - device.waiting_since_us;
+    if (result == kCuSuccess) device.last_wait_us = waited_us;
     if (result != kCuNotReady || now >= end) return result;
-    if (now - device.waiting_since_us < kSpinUs) continue;
+    if (!EndIsFar(device, waited_us)) continue;
     const int64_t sleep_us = std::min(kSleepUs, end - now);
     const timespec pause = {.tv_sec = 0, .tv_nsec = sleep_us * 1000};
     nanosleep(&pause, nullptr);
