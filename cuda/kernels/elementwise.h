@@ -94,4 +94,28 @@ constexpr LaunchShape SwiGluShape(const SwiGluArgs& args) {
           .threads = kSwiGluThreads};
 }
 
+// ops/move_rows.h, for to < from: the ranges may overlap. Rows begin at, and take, a multiple of 4
+// bytes.
+struct MoveRowsArgs {
+  uint8_t* rows;  // [*, row_bytes]
+  int64_t row_bytes;
+  int64_t from;
+  int64_t to;
+  int64_t count;
+};
+// What a thread moves of each row: 16 bytes where every row begins at a multiple of 16.
+LLMRT_HOST_DEVICE inline int64_t MoveRowsColumnBytes(const MoveRowsArgs& args) {
+  const uint64_t bits =
+      reinterpret_cast<uintptr_t>(args.rows) | static_cast<uint64_t>(args.row_bytes);
+  return bits % 16 == 0 ? 16 : 4;
+}
+// Small blocks: a row is seldom more than a thousand columns, which are to reach many
+// multiprocessors.
+constexpr uint32_t kMoveRowsThreads = 64;
+inline LaunchShape MoveRowsShape(const MoveRowsArgs& args) {
+  const int64_t columns = args.row_bytes / MoveRowsColumnBytes(args);
+  return {.grid_x = static_cast<uint32_t>((columns + kMoveRowsThreads - 1) / kMoveRowsThreads),
+          .threads = kMoveRowsThreads};
+}
+
 }  // namespace llmrt::cuda

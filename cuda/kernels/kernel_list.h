@@ -12,6 +12,7 @@ namespace llmrt::cuda {
   X(PrepareKernel, prepare)                    \
   X(RopeStoreKernel, rope_store)               \
   X(SwiGluKernel, swiglu)                      \
+  X(MoveRowsKernel, move_rows)                 \
   X(MatMulFloat32Kernel, matmul_float32)       \
   X(MatMulHalf8Kernel, matmul_half)            \
   X(MatMulHalf32Kernel, matmul_half)           \

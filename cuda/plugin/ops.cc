@@ -176,6 +176,15 @@ int32_t SwiGlu(PluginDevice* device, const backend::PluginSwiGlu* params, Plugin
   return Run(*device, KernelId::kSwiGluKernel, SwiGluShape(args), args, error);
 }
 
+int32_t MoveRows(PluginDevice* device, const backend::PluginMoveRows* params, PluginError* error) {
+  const MoveRowsArgs args = {.rows = At<uint8_t>(params->rows),
+                             .row_bytes = params->row_bytes,
+                             .from = params->from,
+                             .to = params->to,
+                             .count = params->count};
+  return Run(*device, KernelId::kMoveRowsKernel, MoveRowsShape(args), args, error);
+}
+
 int32_t Draw(PluginDevice* device, uint64_t logits, const backend::PluginDrawRequest* requests,
              int64_t count, PluginError* error) {
   static_assert(sizeof(backend::PluginDrawRequest) == sizeof(DrawRequest));

@@ -19,6 +19,8 @@ int32_t Attention(backend::PluginDevice* device, const backend::PluginAttention*
                   backend::PluginError* error);
 int32_t SwiGlu(backend::PluginDevice* device, const backend::PluginSwiGlu* params,
                backend::PluginError* error);
+int32_t MoveRows(backend::PluginDevice* device, const backend::PluginMoveRows* params,
+                 backend::PluginError* error);
 int32_t Draw(backend::PluginDevice* device, uint64_t logits,
              const backend::PluginDrawRequest* requests, int64_t count,
              backend::PluginError* error);

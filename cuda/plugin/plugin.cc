@@ -26,6 +26,7 @@ backend::PluginTable MakeTable() {
   table.upload = Upload;
   table.download = Download;
   table.copy = Copy;
+  table.move_rows = MoveRows;
   table.measure_read_bandwidth = MeasureReadBandwidth;
   table.step_bytes = StepBytes;
   table.reserve_steps = ReserveSteps;

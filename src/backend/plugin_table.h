@@ -180,6 +180,14 @@ struct PluginSwiGlu {
   int64_t first, end;  // values
 };
 
+// Row to + i becomes what row from + i was, for i in [0, count); to < from, and the ranges may
+// overlap.
+struct PluginMoveRows {
+  uint64_t rows;      // a multiple of 4
+  int64_t row_bytes;  // a multiple of 4
+  int64_t from, to, count;
+};
+
 struct PluginTable {
   uint32_t version;  // kPluginTableVersion
   uint32_t bytes;    // sizeof(PluginTable)
@@ -202,6 +210,8 @@ struct PluginTable {
   // After what was launched before; the ranges do not overlap.
   int32_t (*copy)(PluginDevice* device, uint64_t to, uint64_t from, int64_t bytes,
                   PluginError* error);
+  // An op of a step that rows leave. In order, as all ops; one launch however many rows move.
+  int32_t (*move_rows)(PluginDevice* device, const PluginMoveRows* params, PluginError* error);
   int32_t (*measure_read_bandwidth)(PluginDevice* device, uint64_t data, int64_t bytes,
                                     double* bytes_per_second, PluginError* error);
 

@@ -1,7 +1,5 @@
 // Ops of a PluginBackend: arguments checked as every backend checks them, then translated. The
 // plugin knows the step in flight, so of a batch only the number of rows is compared here.
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "ops/attention.h"
 #include "ops/batch.h"
@@ -47,18 +45,20 @@ absl::Status PluginBackend::CheckBlocks(std::string_view op, const backend::KvCa
 
 absl::Status PluginBackend::MoveRows(const backend::MoveRowsParams& params) {
   if (absl::Status status = ops::CheckMoveRows(params); !status.ok()) return status;
-  const int64_t distance = params.from - params.to;
-  if (distance == 0) return absl::OkStatus();
-  // First to last, and never more rows than they move by: then no copy reads what it writes, and
-  // each reads rows that those before it have left alone.
-  for (int64_t done = 0; done < params.count; done += distance) {
-    const int64_t rows = std::min(distance, params.count - done);
-    const uint64_t to = Address(params.rows + (params.to + done) * params.row_bytes);
-    const uint64_t from = Address(params.rows + (params.from + done) * params.row_bytes);
-    absl::Status status = device_->Call(table().copy, to, from, rows * params.row_bytes);
-    if (!status.ok()) return status;
+  // The device moves words.
+  constexpr int64_t kWordBytes = sizeof(float);
+  if (params.row_bytes % kWordBytes != 0 || Address(params.rows) % kWordBytes != 0) {
+    return OpError("MoveRows",
+                   absl::StrCat("rows of ", params.row_bytes, " bytes at address ",
+                                Address(params.rows), "; both must be multiples of ", kWordBytes));
   }
-  return absl::OkStatus();
+  if (params.from == params.to || params.count == 0) return absl::OkStatus();
+  const backend::PluginMoveRows call = {.rows = Address(params.rows),
+                                        .row_bytes = params.row_bytes,
+                                        .from = params.from,
+                                        .to = params.to,
+                                        .count = params.count};
+  return device_->Call(table().move_rows, &call);
 }
 
 absl::Status PluginBackend::Embed(const backend::EmbedParams& params, Range rows) {

@@ -232,6 +232,9 @@ int32_t Attention(PluginDevice* device, const backend::PluginAttention* params,
 int32_t SwiGlu(PluginDevice* device, const backend::PluginSwiGlu* params, PluginError* error) {
   return NoteParams("swiglu", device, params, &FakePlugin::swiglu, error);
 }
+int32_t MoveRows(PluginDevice* device, const backend::PluginMoveRows* params, PluginError* error) {
+  return NoteParams("move_rows", device, params, &FakePlugin::move_rows, error);
+}
 
 int32_t Draw(PluginDevice* device, uint64_t logits, const backend::PluginDrawRequest* requests,
              int64_t count, PluginError* error) {
@@ -296,6 +299,7 @@ const backend::PluginTable* FakePlugin::Table(std::string_view build_id) {
       .upload = Upload,
       .download = Download,
       .copy = Copy,
+      .move_rows = MoveRows,
       .measure_read_bandwidth = MeasureReadBandwidth,
       .step_bytes = StepBytes,
       .reserve_steps = ReserveSteps,

@@ -58,6 +58,7 @@ struct FakePlugin {
   backend::PluginRopeStore rope_store = {};
   backend::PluginAttention attention = {};
   backend::PluginSwiGlu swiglu = {};
+  backend::PluginMoveRows move_rows = {};
   uint64_t draw_logits = 0;
   std::vector<backend::PluginDrawRequest> draws;
   int32_t draw_state = 0;  // of all results

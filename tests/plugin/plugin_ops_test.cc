@@ -1,7 +1,5 @@
 #include <algorithm>
-#include <cstring>
 #include <functional>
-#include <numeric>
 
 #include "backend/device_lost.h"
 #include "gmock/gmock.h"
@@ -222,36 +220,38 @@ TEST_F(PluginOpsTest, RowsWithoutBlocksMayLeaveButNotBeComputed) {
   EXPECT_TRUE(backend_->Attention(Attend(), {0, 8}).ok());
 }
 
-// By any distance: what the host's memmove gives, by copies that never overlap.
-TEST_F(PluginOpsTest, RowsMoveInCopiesThatDoNotOverlap) {
-  constexpr int64_t kRows = 13, kRowBytes = 3;
-  auto buffer = backend_->CreateBuffer(kRows * kRowBytes, memory::Tag::kWorkspace).value();
-  std::vector<uint8_t> start(kRows * kRowBytes);
-  std::iota(start.begin(), start.end(), uint8_t{1});
-  for (int64_t from = 0; from < kRows; ++from) {
-    for (int64_t to = 0; to <= from; ++to) {
-      const int64_t count = kRows - from;
-      std::vector<uint8_t> expected = start;
-      std::memmove(expected.data() + to * kRowBytes, expected.data() + from * kRowBytes,
-                   static_cast<size_t>(count * kRowBytes));
-      ASSERT_TRUE(backend_->Upload(*buffer, 0, start).ok());
-      fake_.copies.clear();
-      ASSERT_TRUE(backend_
-                      ->MoveRows({.rows = buffer->data(),
-                                  .row_bytes = kRowBytes,
-                                  .from = from,
-                                  .to = to,
-                                  .count = count})
-                      .ok());
-      EXPECT_EQ(std::memcmp(buffer->data(), expected.data(), expected.size()), 0)
-          << from << " to " << to;
-      for (const auto& copy : fake_.copies) {
-        EXPECT_LE(copy.to + static_cast<uint64_t>(copy.bytes), copy.from);
-      }
-      EXPECT_EQ(fake_.copies.empty(), from == to);
-    }
-  }
-  EXPECT_FALSE(backend_->MoveRows({.rows = buffer->data(), .row_bytes = 3, .to = 1}).ok());
+TEST_F(PluginOpsTest, RowsMoveByOneCall) {
+  backend::MoveRowsParams params = {
+      .rows = At<uint8_t>(0x104), .row_bytes = 260, .from = 1, .to = 0, .count = 511};
+  ASSERT_TRUE(backend_->MoveRows(params).ok());
+  EXPECT_EQ(fake_.move_rows.rows, 0x104u);
+  EXPECT_EQ(fake_.move_rows.row_bytes, 260);
+  EXPECT_EQ(fake_.move_rows.from, 1);
+  EXPECT_EQ(fake_.move_rows.to, 0);
+  EXPECT_EQ(fake_.move_rows.count, 511);
+  params.from = params.to = 5;
+  EXPECT_TRUE(backend_->MoveRows(params).ok());
+  params.from = 7;
+  params.count = 0;
+  EXPECT_TRUE(backend_->MoveRows(params).ok());
+  EXPECT_EQ(Calls("move_rows"), 1) << "rows that stay where they are, and no rows, are no call";
+  EXPECT_TRUE(fake_.copies.empty());
+}
+
+TEST_F(PluginOpsTest, RowsThatAreNoWholeWordsDoNotMove) {
+  const backend::MoveRowsParams right = {
+      .rows = At<uint8_t>(0x100), .row_bytes = 8, .from = 2, .to = 1, .count = 1};
+  auto wrong = right;
+  wrong.row_bytes = 6;
+  EXPECT_EQ(backend_->MoveRows(wrong).code(), absl::StatusCode::kInternal);
+  wrong = right;
+  wrong.rows = At<uint8_t>(0x102);
+  EXPECT_EQ(backend_->MoveRows(wrong).code(), absl::StatusCode::kInternal);
+  wrong = right;
+  wrong.to = 3;
+  EXPECT_EQ(backend_->MoveRows(wrong).code(), absl::StatusCode::kInternal) << "to the back";
+  EXPECT_EQ(Calls("move_rows"), 0);
+  EXPECT_TRUE(backend_->MoveRows(right).ok());
 }
 
 TEST_F(PluginOpsTest, EveryOpPassesOnWhatThePluginSays) {
@@ -301,7 +301,7 @@ TEST_F(PluginOpsTest, EveryOpPassesOnWhatThePluginSays) {
              {.gate = At<float>(0x100), .up = At<float>(0x100), .dim = 8, .out = At<float>(0x100)},
              {0, 1});
        }},
-      {"copy",
+      {"move_rows",
        [&] {
          return backend_->MoveRows(
              {.rows = At<uint8_t>(0x100), .row_bytes = 8, .from = 1, .to = 0, .count = 1});

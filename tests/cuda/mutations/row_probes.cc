@@ -124,6 +124,16 @@ Outcome SwiGlu() {
   return LaunchProbe(KernelId::kSwiGluKernel, SwiGluShape(args), args, out);
 }
 
+// A whole group of rows at once and a few more, each two blocks wide, onto some of themselves.
+Outcome MoveRows(int64_t row_bytes) {
+  ProbeRandom random(6);
+  constexpr int64_t kRows = 14;
+  const DeviceArray<uint8_t> rows(random.Elements(Element::kF32, kRows * row_bytes / 4));
+  const MoveRowsArgs args = {
+      .rows = rows.get(), .row_bytes = row_bytes, .from = 3, .to = 1, .count = kRows - 3};
+  return LaunchProbe(KernelId::kMoveRowsKernel, MoveRowsShape(args), args, rows);
+}
+
 // Two blocks of a warp read 16 rounds less a few words; the word `one` begins with a 1.
 Outcome ReadBandwidth(int64_t one) {
   constexpr int64_t kWords = 2 * 32 * 16 - 5;
@@ -150,6 +160,10 @@ std::vector<Probe> RowProbes(KernelId kernel) {
               [] { return RopeStore(Element::kBF16); }};
     case KernelId::kSwiGluKernel:
       return {SwiGlu};
+    case KernelId::kMoveRowsKernel:
+      // In columns of 16 bytes, and of 4.
+      return {[] { return MoveRows(16 * (kMoveRowsThreads + 12)); },
+              [] { return MoveRows(4 * (kMoveRowsThreads + 13)); }};
     case KernelId::kReadBandwidthKernel:
       // In the first round of eight, in the second, the first word behind them, the last of all.
       return {[] { return ReadBandwidth(0); }, [] { return ReadBandwidth(520); },
