@@ -88,11 +88,6 @@ int32_t Equip(PluginDevice& device, CuDevice ordinal, PluginError* error) {
     device.owns_stream = true;
   }
   device.launch_stream = device.stream;
-  if (int32_t code =
-          Check(driver, driver.stream_create(&device.recording_stream, kCuStreamNonBlocking),
-                "cuStreamCreate", error)) {
-    return code;
-  }
   int shared_bytes_max = 0;
   CuResult result =
       driver.device_attribute(&shared_bytes_max, kCuAttributeMaxSharedBytesPerBlockOptin, ordinal);
@@ -201,7 +196,6 @@ void Strip(PluginDevice& device) {
   if (device.requested != nullptr) device.driver.event_destroy(device.requested);
   if (device.finished != nullptr) device.driver.event_destroy(device.finished);
   device.kernels.Unload();
-  if (device.recording_stream != nullptr) device.driver.stream_destroy(device.recording_stream);
   if (device.owns_stream) device.driver.stream_destroy(device.stream);
 }
 

@@ -39,8 +39,8 @@ struct PluginDevice {
   int32_t recording;  // slot; -1: none
   // Recordings are made on a stream of their own: what a host puts on its stream meanwhile is none
   // of ours.
-  cuda::CuStream recording_stream;
-  cuda::CuStream launch_stream;  // where ops go: `stream`, or the one above
+  cuda::CuStream recording_stream;  // while a recording is open
+  cuda::CuStream launch_stream;     // where ops go: `stream`, or the one above
   // Of waiting for the step's end.
   bool finish_recorded;  // nothing was launched since `finished` was recorded
   int64_t waiting_since_us;

@@ -25,6 +25,12 @@ int32_t Instantiate(PluginDevice& device, CuGraph graph, PluginError* error) {
   return 0;
 }
 
+void CloseRecording(PluginDevice& device) {
+  device.driver.stream_destroy(device.recording_stream);
+  device.recording = -1;
+  device.launch_stream = device.stream;
+}
+
 }  // namespace
 
 int32_t BeginRecording(PluginDevice* device, int32_t slot, PluginError* error) {
@@ -34,12 +40,18 @@ int32_t BeginRecording(PluginDevice* device, int32_t slot, PluginError* error) {
   }
   const ContextScope scope(*device, error);
   if (scope.status() != 0) return scope.status();
-  // Thread-local: what other threads of the host do with CUDA meanwhile is theirs.
-  const int32_t code =
-      Check(device->driver,
-            device->driver.begin_capture(device->recording_stream, kCuCaptureModeThreadLocal),
-            "cuStreamBeginCapture", error);
+  const DriverTable& driver = device->driver;
+  int32_t code =
+      Check(driver, driver.stream_create(&device->recording_stream, kCuStreamNonBlocking),
+            "cuStreamCreate", error);
   if (code != 0) return code;
+  // Thread-local: what other threads of the host do with CUDA meanwhile is theirs.
+  code = Check(driver, driver.begin_capture(device->recording_stream, kCuCaptureModeThreadLocal),
+               "cuStreamBeginCapture", error);
+  if (code != 0) {
+    driver.stream_destroy(device->recording_stream);
+    return code;
+  }
   device->recording = slot;
   device->launch_stream = device->recording_stream;
   return 0;
@@ -50,14 +62,13 @@ int32_t EndRecording(PluginDevice* device, PluginError* error) {
   const ContextScope scope(*device, error);
   if (scope.status() != 0) return scope.status();
   CuGraph graph = nullptr;
-  device->launch_stream = device->stream;
   int32_t code = Check(device->driver, device->driver.end_capture(device->recording_stream, &graph),
                        "cuStreamEndCapture", error);
   if (code == 0) {
     code = Instantiate(*device, graph, error);
     device->driver.graph_destroy(graph);
   }
-  device->recording = -1;
+  CloseRecording(*device);
   return code;
 }
 
@@ -77,8 +88,7 @@ void AbandonRecording(PluginDevice& device) {
   CuGraph graph = nullptr;
   device.driver.end_capture(device.recording_stream, &graph);
   if (graph != nullptr) device.driver.graph_destroy(graph);
-  device.recording = -1;
-  device.launch_stream = device.stream;
+  CloseRecording(device);
 }
 
 void ReleaseGraphs(PluginDevice& device) {

@@ -67,7 +67,6 @@ std::string TestDevice::OpenContext() {
   ++context_number_;
   driver_.device_attribute(&major_, kCuAttributeComputeCapabilityMajor, device_);
   driver_.device_attribute(&minor_, kCuAttributeComputeCapabilityMinor, device_);
-  driver_.device_attribute(&shared_bytes_max_, kCuAttributeMaxSharedBytesPerBlockOptin, device_);
   if (const CuResult result = driver_.context_create(&context_, 0, device_); result != kCuSuccess) {
     return Describe("cuCtxCreate", result);
   }
@@ -97,8 +96,13 @@ std::string TestDevice::FindFunction(const char* kernel, CuFunction* function) {
     modules_.push_back(module);
     result = driver_.module_function(function, module, kernel);
     if (result != kCuSuccess) return Describe("cuModuleGetFunction", result);
+    // Asked now: a test may have changed the architecture.
+    int shared_bytes_max = 0;
+    result = driver_.device_attribute(&shared_bytes_max, kCuAttributeMaxSharedBytesPerBlockOptin,
+                                      device_);
+    if (result != kCuSuccess) return Describe("cuDeviceGetAttribute", result);
     result = driver_.set_function_attribute(*function, kCuFunctionMaxDynamicSharedBytes,
-                                            shared_bytes_max_);
+                                            shared_bytes_max);
     if (result != kCuSuccess) return Describe("cuFuncSetAttribute", result);
     functions_[id] = *function;
     return "";

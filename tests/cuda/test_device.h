@@ -109,7 +109,6 @@ class TestDevice {
   CuDevice device_ = 0;
   int major_ = 0;
   int minor_ = 0;
-  int shared_bytes_max_ = 0;
   CuContext context_ = nullptr;
   uint64_t context_number_ = 0;
   bool broken_ = false;

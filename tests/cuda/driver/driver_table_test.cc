@@ -120,6 +120,7 @@ LLMRT_CHECK_ENTRY(graph_destroy, cuGraphDestroy);
 LLMRT_CHECK_ENTRY(event_create, cuEventCreate);
 LLMRT_CHECK_ENTRY(event_destroy, cuEventDestroy_v2);
 LLMRT_CHECK_ENTRY(event_record, cuEventRecord);
+LLMRT_CHECK_ENTRY(event_query, cuEventQuery);
 LLMRT_CHECK_ENTRY(event_synchronize, cuEventSynchronize);
 LLMRT_CHECK_ENTRY(event_elapsed, cuEventElapsedTime);
 #undef LLMRT_CHECK_ENTRY
@@ -128,7 +129,7 @@ LLMRT_CHECK_ENTRY(event_elapsed, cuEventElapsedTime);
 #define LLMRT_COUNT_ENTRY(member, symbol, parameters) +1
 constexpr int kEntries = 0 LLMRT_CUDA_DRIVER_ENTRIES(LLMRT_COUNT_ENTRY);
 #undef LLMRT_COUNT_ENTRY
-static_assert(kEntries == 43, "check the new entry here, too");
+static_assert(kEntries == 44, "check the new entry here, too");
 
 #define LLMRT_CHECK_NUMBER(ours, theirs) \
   static_assert(static_cast<int>(ours) == static_cast<int>(theirs), #theirs " is another number")

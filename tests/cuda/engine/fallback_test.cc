@@ -15,6 +15,9 @@
 namespace llmrt::testing {
 namespace {
 
+// Of one session of the model below: 2 KV heads of 16 dimensions, keys and values, 64 tokens.
+constexpr uint64_t kSmallModelKvBytes = 2 * 16 * 2 * 64 * 2;
+
 std::shared_ptr<engine::ModelSource> SmallModel(backend::WeightType type) {
   RandomModelSpec spec;
   spec.layers = 1;
@@ -35,18 +38,19 @@ class CudaFallbackTest : public ::testing::Test {
     TheEmulation().reset();
   }
 
-  static absl::Status LoadOn(const std::string& device,
-                             const std::shared_ptr<engine::ModelSource>& source) {
+  absl::Status LoadOn(const std::string& device,
+                      const std::shared_ptr<engine::ModelSource>& source) {
     engine::EngineOptions options = CudaOptions();
     options.device = device;
+    options.sessions = sessions_;
     return engine::Engine::Create(source, options).value()->WaitLoad(-1);
   }
 
   // Where "auto" goes with the model, and the log's words for it.
-  static std::string AutoDevice(const std::shared_ptr<engine::ModelSource>& source,
-                                std::string* why) {
+  std::string AutoDevice(const std::shared_ptr<engine::ModelSource>& source, std::string* why) {
     engine::EngineOptions options = CudaOptions();
     options.device = "auto";
+    options.sessions = sessions_;
     const auto engine = OpenEngine(source, options);
     for (auto record = engine->PollLog(4096); record.ok(); record = engine->PollLog(4096)) {
       if (record->text.find("device auto") != std::string::npos) *why = record->text;
@@ -56,6 +60,7 @@ class CudaFallbackTest : public ::testing::Test {
   }
 
   bool ready_ = false;
+  int32_t sessions_ = 1;
 };
 
 TEST_F(CudaFallbackTest, AutoTakesTheDeviceThatIsThere) {
@@ -97,7 +102,10 @@ TEST_F(CudaFallbackTest, QuantizedWeights) {
 
 TEST_F(CudaFallbackTest, DeviceThatIsTooFull) {
   if (!ready_) return;
-  TheEmulation().set_total_memory(2 * TheEmulation().context_bytes() + (64 << 10));
+  // While it is opened, the device holds two contexts; then one of them leaves its room to the
+  // model.
+  TheEmulation().set_total_memory(2 * TheEmulation().context_bytes());
+  sessions_ = static_cast<int32_t>(TheEmulation().context_bytes() / kSmallModelKvBytes) + 1;
   const auto source = SmallModel(backend::WeightType::kF16);
   std::string why;
   EXPECT_EQ(AutoDevice(source, &why), "cpu");
