@@ -10,11 +10,14 @@ namespace {
 using backend::PluginDevice;
 using backend::PluginError;
 
-// Copies from memory that is not pinned are read whenever the driver likes: they are waited for.
+// The caller's memory may be read or written whenever the driver likes, so copies are waited for:
+// also those that were queued before one failed, and once more where waiting failed.
 int32_t Finish(PluginDevice& device, CuResult result, const char* call, PluginError* error) {
-  if (int32_t code = Check(device.driver, result, call, error)) return code;
-  return Check(device.driver, device.driver.stream_synchronize(device.stream),
-               "cuStreamSynchronize", error);
+  const DriverTable& driver = device.driver;
+  const CuResult waited = driver.stream_synchronize(device.stream);
+  if (waited != kCuSuccess && !IsSticky(waited)) driver.stream_synchronize(device.stream);
+  if (int32_t code = Check(driver, result, call, error)) return code;
+  return Check(driver, waited, "cuStreamSynchronize", error);
 }
 
 // One timed reading; milliseconds.
