@@ -5,11 +5,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
-#include "backend/backend.h"
+#include "tests/model/forwarding_backend.h"
 
 namespace llmrt::testing {
 
@@ -27,65 +26,16 @@ struct StepCounts {
   absl::Status record_status;  // what EndRecording returns
 };
 
-class CountingBackend final : public backend::Backend {
+class CountingBackend final : public ForwardingBackend {
  public:
   CountingBackend(std::unique_ptr<Backend> inner, StepCounts& counts)
-      : inner_(std::move(inner)), counts_(counts) {}
-
-  std::string_view device() const override { return inner_->device(); }
-  std::string DeviceClass() const override { return inner_->DeviceClass(); }
-  int32_t num_threads() const override { return inner_->num_threads(); }
-  backend::NumericClass ClassFor(backend::WeightType type) const override {
-    return inner_->ClassFor(type);
-  }
-  double MeasureReadBandwidth() override { return inner_->MeasureReadBandwidth(); }
-  int32_t max_head_dim() const override { return inner_->max_head_dim(); }
-  int64_t ScratchBytes() const override { return inner_->ScratchBytes(); }
-  int64_t MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const override {
-    return inner_->MatrixBytes(type, rows, cols);
-  }
-  int64_t KvBlockBytes(const backend::KvShape& shape) const override {
-    return inner_->KvBlockBytes(shape);
-  }
-  absl::StatusOr<std::unique_ptr<backend::Buffer>> CreateBuffer(int64_t bytes,
-                                                                memory::Tag tag) override {
-    return inner_->CreateBuffer(bytes, tag);
-  }
-  absl::StatusOr<std::unique_ptr<backend::Matrix>> CreateMatrix(backend::WeightType type,
-                                                                int64_t rows,
-                                                                int64_t cols) override {
-    return inner_->CreateMatrix(type, rows, cols);
-  }
-  absl::Status WriteRows(backend::Matrix& matrix, int64_t first_row,
-                         absl::Span<const uint8_t> bytes) override {
-    return inner_->WriteRows(matrix, first_row, bytes);
-  }
-  absl::Status Upload(backend::Buffer& buffer, int64_t offset,
-                      absl::Span<const uint8_t> bytes) override {
-    return inner_->Upload(buffer, offset, bytes);
-  }
-  absl::Status Download(const backend::Buffer& buffer, int64_t offset,
-                        absl::Span<uint8_t> out) override {
-    return inner_->Download(buffer, offset, out);
-  }
-  absl::StatusOr<std::unique_ptr<backend::KvCache>> CreateKvCache(const backend::KvShape& shape,
-                                                                  int64_t num_blocks) override {
-    return inner_->CreateKvCache(shape, num_blocks);
-  }
-  absl::Status CopyKvBlocks(backend::KvCache& cache,
-                            absl::Span<const backend::BlockCopy> copies) override {
-    return inner_->CopyKvBlocks(cache, copies);
-  }
-  absl::Status ReadKvBlock(const backend::KvCache& cache, int32_t block,
-                           absl::Span<uint8_t> out) override {
-    return inner_->ReadKvBlock(cache, block, out);
-  }
+      : ForwardingBackend(std::move(inner)), counts_(counts) {}
 
   absl::Status BeginStep(const backend::Batch& batch,
                          absl::Span<const int32_t> logit_rows) override {
     ++counts_.begun;
     counts_.inside = true;
-    return inner_->BeginStep(batch, logit_rows);
+    return inner().BeginStep(batch, logit_rows);
   }
   absl::Status ChangeBatch(const backend::Batch& batch,
                            absl::Span<const int32_t> logit_rows) override {
@@ -118,7 +68,7 @@ class CountingBackend final : public backend::Backend {
   absl::StatusOr<bool> EndStep(int64_t wait_us) override {
     ++counts_.ended;
     counts_.inside = false;
-    absl::StatusOr<bool> done = inner_->EndStep(wait_us);
+    absl::StatusOr<bool> done = inner().EndStep(wait_us);
     if (done.ok() && !counts_.end_status.ok()) return counts_.end_status;
     return done;
   }
@@ -145,10 +95,9 @@ class CountingBackend final : public backend::Backend {
   }
   Backend& Op() {
     if (!counts_.inside) ++counts_.ops_outside;
-    return *inner_;
+    return inner();
   }
 
-  const std::unique_ptr<Backend> inner_;
   StepCounts& counts_;
 };
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "tests/cuda/engine/emulated_engine.h"
-#include "tests/cuda/engine/forwarding_backend.h"
+#include "tests/model/forwarding_backend.h"
 #include "tests/model/random_model.h"
 #include "tests/model/step_runner.h"
 #include "tests/test_seed.h"
@@ -20,6 +20,17 @@ namespace {
 using backend::KvType;
 using backend::WeightType;
 using Rows = std::vector<std::vector<float>>;
+
+// Every step is launched op by op.
+class UnrecordedBackend final : public ForwardingBackend {
+ public:
+  using ForwardingBackend::ForwardingBackend;
+  int32_t graph_slots() const override { return 0; }
+};
+
+std::unique_ptr<backend::Backend> WithoutRecordings(std::unique_ptr<backend::Backend> inner) {
+  return std::make_unique<UnrecordedBackend>(std::move(inner));
+}
 
 struct Case {
   const char* name;

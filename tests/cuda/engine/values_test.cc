@@ -32,7 +32,7 @@
 #include "nlohmann/json.hpp"
 #include "numerics/float_types.h"
 #include "tests/cuda/engine/emulated_engine.h"
-#include "tests/cuda/engine/forwarding_backend.h"
+#include "tests/model/forwarding_backend.h"
 #include "tests/model/step_runner.h"
 #include "tests/shared_files.h"
 

@@ -125,16 +125,4 @@ class ForwardingBackend : public backend::Backend {
   const std::unique_ptr<Backend> inner_;
 };
 
-// Every step is launched op by op.
-class UnrecordedBackend final : public ForwardingBackend {
- public:
-  using ForwardingBackend::ForwardingBackend;
-  int32_t graph_slots() const override { return 0; }
-};
-
-inline std::unique_ptr<backend::Backend> WithoutRecordings(
-    std::unique_ptr<backend::Backend> inner) {
-  return std::make_unique<UnrecordedBackend>(std::move(inner));
-}
-
 }  // namespace llmrt::testing
