@@ -146,6 +146,9 @@ absl::StatusOr<bool> Step::Plan(int64_t prefill_rows) {
 // the lock.
 absl::Status Step::BeginPass() {
   if (phase_ != Phase::kBegin) return absl::OkStatus();
+  // Rows that have left since the plan were never there.
+  for (const backend::Range& rows : removals_) CloseUp(rows);
+  removals_.clear();
   absl::Status status = resources_.pass->Begin(batch_, logit_rows_);
   if (!status.ok()) return status;
   SetDraws();
@@ -360,7 +363,8 @@ void Step::CloseUp(const backend::Range& rows) {
 
 void Step::DropCancelled() {
   // In its final ops the pass reads no KV, and the logits of those who left are nobody's.
-  const bool rows_leave = phase_ == Phase::kCopy || (phase_ == Phase::kPass && !InFinalOps());
+  const bool rows_leave = phase_ == Phase::kBegin || phase_ == Phase::kCopy ||
+                          (phase_ == Phase::kPass && !InFinalOps());
   // From the last to the first: so removals do not move one another.
   for (size_t i = items_.size(); i > 0; --i) {
     const Item& item = items_[i - 1];
