@@ -10,6 +10,9 @@ struct KernelImage {
   const char* end;
 };
 
+// What stands for every image where there was no nvcc; an emulation of a device needs no more.
+inline constexpr char kNoDeviceCode[] = "no device code";
+
 // Ends with a null name.
 extern const KernelImage kKernelImages[];
 

@@ -1,9 +1,11 @@
 #include "cuda/plugin/device.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "cuda/driver/driver_library.h"
+#include "cuda/launch/kernel_images.h"
 #include "cuda/plugin/graphs.h"
 #include "cuda/plugin/steps.h"
 
@@ -92,6 +94,12 @@ int32_t Equip(PluginDevice& device, CuDevice ordinal, PluginError* error) {
   CuResult result =
       driver.device_attribute(&shared_bytes_max, kCuAttributeMaxSharedBytesPerBlockOptin, ordinal);
   if (result == kCuSuccess) result = device.kernels.Load(driver, shared_bytes_max);
+  if (result == kCuInvalidImage && std::strcmp(kKernelImages[0].data, kNoDeviceCode) == 0) {
+    return Fail(error, kFailedPrecondition,
+                "this CUDA plugin was built without nvcc and has no code for %s; build it with "
+                "nvcc, or use cpu",
+                device.info.name);
+  }
   if (int32_t code = Check(driver, result, "loading the kernels", error)) return code;
   result = driver.event_create(&device.uploaded, kCuEventDisableTiming);
   if (result == kCuSuccess) result = driver.event_create(&device.requested, kCuEventDisableTiming);
