@@ -80,6 +80,7 @@ struct MutationCase {
   uint32_t threads;
   cuda::TestArgs args;
 };
+void PrintTo(const MutationCase& test, std::ostream* out) { *out << test.kernel; }
 
 class MutationTest : public SiteTest, public ::testing::WithParamInterface<MutationCase> {};
 
@@ -131,7 +132,10 @@ INSTANTIATE_TEST_SUITE_P(
                       MutationCase{"PipelineKernel", 64, {}}, MutationCase{"WhereKernel", 64, {}},
                       MutationCase{"MultiplyHalfKernel", 32, {}},
                       MutationCase{"MultiplyHalfKernel", 32, {nullptr, nullptr, 1, 0}},
-                      MutationCase{"RoundKernel", 32, {}}));
+                      MutationCase{"RoundKernel", 32, {}}),
+    [](const ::testing::TestParamInfo<MutationCase>& info) {
+      return info.param.kernel + std::to_string(info.index);
+    });
 
 }  // namespace
 }  // namespace llmrt::cuda_host
