@@ -6,7 +6,8 @@
 namespace llmrt::cuda {
 
 // Thread i of the grid adds up words i, i + threads, ... of 16 bytes, and stores the sum (which
-// keeps the reads from being left out) where it equals 1, which random data makes it never.
+// keeps the reads from being left out) where it equals 1: what callers fill the data with makes it
+// never.
 struct ReadBandwidthArgs {
   const uint8_t* data;
   int64_t words;  // of 16 bytes

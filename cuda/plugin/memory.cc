@@ -1,7 +1,5 @@
 #include "cuda/plugin/memory.h"
 
-#include <algorithm>
-
 #include "cuda/kernels/read_bandwidth.h"
 
 namespace llmrt::cuda {

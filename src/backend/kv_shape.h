@@ -18,6 +18,11 @@ constexpr std::string_view KvTypeName(KvType type) {
   return type == KvType::kF32 ? "f32" : type == KvType::kF16 ? "f16" : "bf16";
 }
 
+// Memory of a device comes in slabs: a cache in pieces of at least kKvSlabBytesMin, but for the
+// last, and at most twice that. What the host remembers of each is small, but the plan counts it.
+inline constexpr int64_t kKvSlabBytesMin = int64_t{128} << 20;
+inline constexpr int64_t kKvSlabRecordBytes = 40;
+
 struct KvShape {
   int32_t num_layers = 0;
   int32_t num_kv_heads = 0;

@@ -16,10 +16,6 @@ namespace {
 // larger vocabulary should not make them cost more workspace than the rest of the step.
 constexpr int64_t kLogitRowsMin = 16;
 
-// Of the backends in libraries of their own (src/plugin/storage.h).
-constexpr int64_t kSlabBytes = int64_t{128} << 20;
-constexpr int64_t kSlabRecordBytes = 40;
-
 absl::StatusOr<int64_t> ContextLength(const EngineOptions& options,
                                       const model::LlamaConfig& config) {
   if (options.context_length > config.context_length) {
@@ -44,10 +40,9 @@ class Costs {
   // The heap's share of the peak. While the model is opened and while its weights are read, KV and
   // workspace (the kernels' scratch memory aside) are not there yet: only what passes them counts.
   int64_t HeapBytes(int64_t blocks) const {
-    // A device's cache is in pieces of at least kSlabBytes, of each of which there is a record.
-    const int64_t slabs = 1 + blocks * block_bytes_ / kSlabBytes;
-    const int64_t running =
-        RunningHeapBytes(heap_, blocks, ContextLength(blocks)) + slabs * kSlabRecordBytes;
+    const int64_t slabs = 1 + blocks * block_bytes_ / backend::kKvSlabBytesMin;
+    const int64_t running = RunningHeapBytes(heap_, blocks, ContextLength(blocks)) +
+                            slabs * backend::kKvSlabRecordBytes;
     const int64_t not_yet = blocks * block_bytes_ + numbers_.workspace_bytes - scratch_bytes_;
     const int64_t loading = LoadingHeapBytes(heap_) - not_yet;
     const int64_t opening =

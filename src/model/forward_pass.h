@@ -1,7 +1,8 @@
 // One step of the transformer as a resumable cursor. A step runs a ragged batch of rows (tokens of
 // any sequences at any positions) through every layer; Advance does some of it and may return
 // between any two slices, so that a host's frame, a cancelled prompt or a closing engine never
-// waits for a whole step.
+// waits for a whole step of the host's own. What a device has been given it runs to the end: small
+// steps are replayed there as a whole.
 //
 // A slice is a range of units of one op of one layer. Where a step is cut changes no bit: every
 // unit is computed alike however the range around it is chosen.

@@ -11,7 +11,8 @@
 namespace llmrt::plugin {
 namespace {
 
-// A few times the largest second-level cache (50 MB), so that what is read comes from memory.
+// Many times a second-level cache where there is room, so that what is read comes from memory; less
+// than twice the largest of them (some 100 MB) would measure the cache.
 constexpr int64_t kBandwidthBytesMax = int64_t{1} << 30;
 constexpr int64_t kBandwidthBytesMin = int64_t{128} << 20;
 

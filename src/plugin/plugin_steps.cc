@@ -1,6 +1,5 @@
 // Steps of a PluginBackend: their memory, their beginning and end, and what is read back of them.
 #include <algorithm>
-#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "ops/batch.h"

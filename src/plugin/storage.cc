@@ -141,6 +141,8 @@ backend::PluginMatrix PluginMatrix::ForDevice() const {
           .reserved = 0};
 }
 
+static_assert(sizeof(DeviceMemory) == backend::kKvSlabRecordBytes, "the plan counts these");
+
 PluginKvCache::PluginKvCache(const backend::KvShape& shape, int64_t num_blocks)
     : shape_(shape), num_blocks_(num_blocks) {
   // The largest power of two that a slab holds, or the smallest that holds the whole cache; a block

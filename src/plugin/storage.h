@@ -67,7 +67,7 @@ class PluginMatrix final : public backend::Matrix {
 class PluginKvCache final : public backend::KvCache {
  public:
   // More than half of it is used: 128 to 256 MB.
-  static constexpr int64_t kSlabBytesMax = int64_t{256} << 20;
+  static constexpr int64_t kSlabBytesMax = 2 * backend::kKvSlabBytesMin;
 
   // From one block to the next.
   static int64_t BlockStride(const backend::KvShape& shape) {

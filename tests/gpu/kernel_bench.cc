@@ -3,7 +3,6 @@
 // memory, operations a second for the others.
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 #include <random>
 #include <string>
@@ -12,6 +11,7 @@
 #include "cuda/kernels/attention.h"
 #include "cuda/kernels/matmul.h"
 #include "gpu/probes.h"
+#include "gpu/program_options.h"
 
 namespace llmrt::gpu {
 namespace {
@@ -233,27 +233,17 @@ class Bench {
 
 int main(int argc, char** argv) {
   using namespace llmrt;
-  bool quick = false;
-  std::string json;
-  for (int i = 1; i < argc; ++i) {
-    if (std::strcmp(argv[i], "--quick") == 0) {
-      quick = true;
-    } else if (std::strcmp(argv[i], "--json") == 0 && i + 1 < argc) {
-      json = argv[++i];
-    } else {
-      std::fprintf(stderr, "usage: gpu_bench [--quick] [--json FILE]\n");
-      return 2;
-    }
-  }
+  gpu::ProgramOptions options;
+  if (!gpu::ParseProgramOptions("gpu_bench", argc, argv, options)) return 2;
   cuda::TestDevice& device = cuda::TestDevice::Get();
   if (!device.ok()) {
     std::fprintf(stderr, "gpu_bench: %s\n", device.problem().c_str());
     return 1;
   }
   gpu::Report report;
-  gpu::Bench bench(device, quick, report);
+  gpu::Bench bench(device, options.quick, report);
   bench.MeasureCopy();
-  if (quick) {
+  if (options.quick) {
     bench.MeasureMatMul("small", 64, 512, 3);
     bench.MeasureDecodeAttention(2, 300, 4, 2, 64);
   } else {
@@ -271,6 +261,6 @@ int main(int argc, char** argv) {
     }
     bench.MeasureDecodeAttention(1, 32768, 32, 8, 128);
   }
-  if (!json.empty() && !report.WriteJson(json)) return 1;
+  if (!options.json.empty() && !report.WriteJson(options.json)) return 1;
   return report.good() ? 0 : 1;
 }
