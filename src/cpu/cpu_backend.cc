@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "cpu/cpu_features.h"
+#include "cpu/packed_matrix.h"
+#include "cpu/panel_layout.h"
 #include "cpu/read_bandwidth.h"
 #include "numerics/fp_mode.h"
 #include "ops/attention.h"
@@ -38,6 +40,21 @@ constexpr int64_t kMoveBytesMin = 1024;
 
 }  // namespace
 
+const KernelTable& KernelsOf(backend::CpuTier tier) {
+  switch (tier) {
+#if defined(__x86_64__)
+    case backend::CpuTier::kAvx2:
+      return kAvx2Kernels;
+    case backend::CpuTier::kAvx512:
+      return kAvx512Kernels;
+    case backend::CpuTier::kVnni:
+      return kVnniKernels;
+#endif
+    default:
+      return kPortableKernels;
+  }
+}
+
 absl::StatusOr<std::unique_ptr<backend::Backend>> CpuBackend::Create(
     const KernelTable& kernels, std::string_view tier, const backend::BackendOptions& options) {
   if (options.memory == nullptr) return absl::InternalError("a CPU backend needs a LargeMemory");
@@ -65,7 +82,7 @@ backend::NumericClass CpuBackend::ClassFor(backend::WeightType type) const {
 double CpuBackend::MeasureReadBandwidth() { return cpu::MeasureReadBandwidth(*pool_, memory_); }
 
 int64_t CpuBackend::MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const {
-  return ops::HostMatrix::Bytes(type, rows, cols).value_or(0);
+  return PackedMatrix::Bytes(type, rows, cols).value_or(0);
 }
 
 int64_t CpuBackend::KvBlockBytes(const backend::KvShape& shape) const { return shape.BlockBytes(); }
@@ -78,12 +95,12 @@ absl::StatusOr<std::unique_ptr<backend::Buffer>> CpuBackend::CreateBuffer(int64_
 absl::StatusOr<std::unique_ptr<backend::Matrix>> CpuBackend::CreateMatrix(backend::WeightType type,
                                                                           int64_t rows,
                                                                           int64_t cols) {
-  return ops::HostMatrix::Create(memory_, type, rows, cols);
+  return PackedMatrix::Create(memory_, type, rows, cols);
 }
 
 absl::Status CpuBackend::WriteRows(backend::Matrix& matrix, int64_t first_row,
                                    absl::Span<const uint8_t> bytes) {
-  return static_cast<ops::HostMatrix&>(matrix).WriteRows(first_row, bytes);
+  return static_cast<PackedMatrix&>(matrix).WriteRows(first_row, bytes);
 }
 
 absl::Status CpuBackend::Upload(backend::Buffer& buffer, int64_t offset,
@@ -160,7 +177,7 @@ absl::Status CpuBackend::ForEach(int64_t count, int64_t values_each, Fn fn) {
 absl::Status CpuBackend::Embed(const backend::EmbedParams& params, Range rows) {
   if (absl::Status status = ops::CheckEmbed(params, rows); !status.ok()) return status;
   ScopedFpMode fp_mode;
-  const auto& table = static_cast<const ops::HostMatrix&>(*params.table);
+  const auto& table = static_cast<const PackedMatrix&>(*params.table);
   return ForEach(rows.size(), table.cols(), [&](int64_t i) {
     const int64_t row = rows.begin + i;
     table.DequantizeRow(params.batch->tokens[row], params.out + row * table.cols());
@@ -198,11 +215,11 @@ absl::Status CpuBackend::MatMul(const backend::MatMulParams& params, Range featu
   if (absl::Status status = ops::CheckMatMul(params, features); !status.ok()) return status;
   if (params.num_rows == 0 || features.size() == 0) return absl::OkStatus();
   ScopedFpMode fp_mode;
-  const auto& weight = static_cast<const ops::HostMatrix&>(*params.weight);
+  const auto& weight = static_cast<const PackedMatrix&>(*params.weight);
   const backend::ActivationFormat format = ClassFor(weight.type()).activation;
   const MatMulTask whole = {
-      .weights = weight.row(0),
-      .row_stride = weight.row_stride(),
+      .panels = weight.panels(),
+      .panel_bytes = weight.panel_bytes(),
       .cols = weight.cols(),
       .activations = params.activations,
       .activation_stride = backend::ActivationRowBytes(format, weight.cols()),
@@ -212,14 +229,16 @@ absl::Status CpuBackend::MatMul(const backend::MatMulParams& params, Range featu
       .accumulate = params.accumulate,
   };
   // Whole panels a task. A feature's bits do not depend on the panel it falls into.
-  const int64_t panels = (features.size() + kPanelRows - 1) / kPanelRows;
+  const int64_t first_panel = features.begin / kPanelRows;
+  const int64_t panels = (features.end + kPanelRows - 1) / kPanelRows - first_panel;
   const int64_t panels_each =
       std::max<int64_t>(1, panels / (pool_->threads() * kMatMulTasksPerThread));
   const auto kernel = kernels_.matmul[static_cast<int>(weight.type())];
   return pool_->Run((panels + panels_each - 1) / panels_each, [&](int64_t task, int32_t worker) {
     MatMulTask part = whole;
-    part.begin = features.begin + task * panels_each * kPanelRows;
-    part.end = std::min(features.end, part.begin + panels_each * kPanelRows);
+    const int64_t panel = first_panel + task * panels_each;
+    part.begin = std::max(features.begin, panel * kPanelRows);
+    part.end = std::min(features.end, (panel + panels_each) * kPanelRows);
     part.scratch = ScratchOf(worker);
     kernel(part);
   });
@@ -318,12 +337,7 @@ namespace llmrt::backend {
 absl::StatusOr<std::unique_ptr<Backend>> CreateCpuBackend(const BackendOptions& options) {
   absl::StatusOr<CpuTier> tier = cpu::PickTier(options.tier);
   if (!tier.ok()) return tier.status();
-#if defined(__x86_64__)
-  if (*tier == CpuTier::kAvx2) {
-    return cpu::CpuBackend::Create(cpu::kAvx2Kernels, cpu::TierName(*tier), options);
-  }
-#endif
-  return cpu::CpuBackend::Create(cpu::kPortableKernels, cpu::TierName(*tier), options);
+  return cpu::CpuBackend::Create(cpu::KernelsOf(*tier), cpu::TierName(*tier), options);
 }
 
 }  // namespace llmrt::backend

@@ -17,6 +17,9 @@
 
 namespace llmrt::cpu {
 
+// The table of a tier that PickTier gave; portable for those that are not compiled here.
+const KernelTable& KernelsOf(backend::CpuTier tier);
+
 class CpuBackend final : public backend::Backend {
  public:
   // `kernels` and what `tier` views must outlive the backend; tests pass tables that count calls.

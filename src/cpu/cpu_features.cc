@@ -49,6 +49,23 @@ bool HasAvx2() {
 #endif
 }
 
+bool HasAvx512() {
+#if defined(__x86_64__)
+  return HasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#else
+  return false;
+#endif
+}
+
+bool HasVnni() {
+#if defined(__x86_64__)
+  return HasAvx512() && __builtin_cpu_supports("avx512vnni");
+#else
+  return false;
+#endif
+}
+
 std::string_view TierName(CpuTier tier) {
   switch (tier) {
     case CpuTier::kBest:
@@ -67,23 +84,42 @@ std::string_view TierName(CpuTier tier) {
   return "unknown";
 }
 
-absl::StatusOr<CpuTier> PickTier(CpuTier asked) {
-  switch (asked) {
+bool RunsTier(CpuTier tier) {
+  switch (tier) {
     case CpuTier::kBest:
-      return HasAvx2() ? CpuTier::kAvx2 : CpuTier::kPortable;
     case CpuTier::kPortable:
-      return asked;
+      return true;
     case CpuTier::kAvx2:
-      if (HasAvx2()) return asked;
-      return absl::FailedPreconditionError(
-          "tier avx2 needs AVX2, FMA and F16C, which this processor lacks; use tier portable or "
-          "leave the choice to the library");
-    default:
+      return HasAvx2();
+    case CpuTier::kAvx512:
+      return HasAvx512();
+    case CpuTier::kVnni:
+      return HasVnni();
+    case CpuTier::kAmx:
       break;
   }
-  return absl::UnimplementedError(absl::StrCat("tier ", TierName(asked),
-                                               " has no kernels in this build; it has portable and "
-                                               "avx2"));
+  return false;
+}
+
+absl::StatusOr<CpuTier> PickTier(CpuTier asked) {
+  if (asked == CpuTier::kBest) {
+    for (const CpuTier tier : {CpuTier::kVnni, CpuTier::kAvx512, CpuTier::kAvx2}) {
+      if (RunsTier(tier)) return tier;
+    }
+    return CpuTier::kPortable;
+  }
+  if (asked == CpuTier::kAmx) {
+    return absl::UnimplementedError(
+        "tier amx has no kernels in this build; it has portable, avx2, avx512 and vnni");
+  }
+  if (RunsTier(asked)) return asked;
+  const std::string_view needs = asked == CpuTier::kAvx2     ? "AVX2, FMA and F16C"
+                                 : asked == CpuTier::kAvx512 ? "AVX-512 F, BW, DQ and VL"
+                                                             : "AVX-512 VNNI";
+  return absl::FailedPreconditionError(
+      absl::StrCat("tier ", TierName(asked), " needs ", needs,
+                   ", which this processor lacks; use tier portable or leave the choice to the "
+                   "library"));
 }
 
 int32_t CountUsableCores() {

@@ -11,6 +11,12 @@ namespace llmrt::cpu {
 
 // True if the processor has AVX2, FMA and F16C and the system saves the wide registers.
 bool HasAvx2();
+// The same for AVX-512 F, BW, DQ and VL beside those, and for AVX-512 VNNI on top.
+bool HasAvx512();
+bool HasVnni();
+
+// Whether this machine runs the kernels of a tier.
+bool RunsTier(backend::CpuTier tier);
 
 std::string_view TierName(backend::CpuTier tier);
 

@@ -18,10 +18,6 @@ namespace llmrt::cpu {
 inline constexpr int kKvTypeCount = 3;
 inline constexpr int kActivationFormatCount = 3;  // those before float16, which no class here reads
 
-// Features that a matrix product computes side by side; work is cut at multiples of it.
-inline constexpr int64_t kPanelRows = 8;
-// Rows of activations for which one unpacking of the weights serves.
-inline constexpr int64_t kMatMulTileM = 128;
 // Attention's scratch is laid out for it; the backend says so (max_head_dim) and refuses larger
 // ones.
 inline constexpr int64_t kHeadDimMax = 512;
@@ -33,10 +29,10 @@ inline constexpr int64_t kScratchBytes = 384 * 1024;
 
 // out[m * out_stride + n] for n in [begin, end) and every m; see MatMulParams.
 struct MatMulTask {
-  const uint8_t* weights;  // [N][row_stride]: rows of the file, padded as ops/host_storage.h says
-  int64_t row_stride;      // bytes
-  int64_t cols;            // K
-  int64_t begin, end;      // features n of this task
+  const uint8_t* panels;  // all panels of the matrix (cpu/panel_layout.h)
+  int64_t panel_bytes;    // from one to the next
+  int64_t cols;           // K
+  int64_t begin, end;     // features n of this task; a panel that they begin or end in is cut
   const uint8_t* activations;  // [M][activation_stride], prepared for the type's class
   int64_t activation_stride;   // bytes
   int64_t num_rows;            // M
@@ -98,6 +94,8 @@ struct KernelTable {
 extern const KernelTable kPortableKernels;
 #if defined(__x86_64__)
 extern const KernelTable kAvx2Kernels;
+extern const KernelTable kAvx512Kernels;
+extern const KernelTable kVnniKernels;
 #endif
 
 }  // namespace llmrt::cpu

@@ -3,6 +3,7 @@
 
 #include "cpu/kernels_portable.h"
 #include "cpu/matmul_portable.h"
+#include "cpu/panel_packing.h"
 #include "numerics/float_types.h"
 #include "numerics/lanes.h"
 
@@ -10,10 +11,17 @@ namespace llmrt::cpu::portable {
 namespace {
 
 using backend::kChunkK;
+using backend::WeightType;
 
 struct FloatChunk {
   float values[kChunkK];
 };
+
+template <WeightType kType>
+void UnpackChunk(const uint8_t* panel, int64_t feature, int64_t k, int64_t k_end,
+                 FloatChunk& chunk) {
+  UnpackFloats(kType, panel, feature, k, k_end, chunk.values);
+}
 
 float DotFloatChunk(const FloatChunk& weights, const uint8_t* activation, int64_t k,
                     int64_t k_end) {
@@ -31,35 +39,21 @@ uint16_t LoadU16(const uint8_t* row, int64_t index) {
 }  // namespace
 
 void MatMulF32(const MatMulTask& task) {
-  ForEachFeature<FloatChunk>(
-      task,
-      [](const uint8_t* weights, int64_t k, int64_t k_end, FloatChunk& chunk) {
-        std::memcpy(chunk.values, weights + k * sizeof(float), (k_end - k) * sizeof(float));
-      },
-      DotFloatChunk);
+  ForEachFeature<FloatChunk>(task, UnpackChunk<WeightType::kF32>, DotFloatChunk);
 }
 
 void MatMulF16(const MatMulTask& task) {
-  ForEachFeature<FloatChunk>(
-      task,
-      [](const uint8_t* weights, int64_t k, int64_t k_end, FloatChunk& chunk) {
-        for (int64_t i = k; i < k_end; ++i) {
-          chunk.values[i - k] = numerics::F16ToF32(LoadU16(weights, i));
-        }
-      },
-      DotFloatChunk);
+  ForEachFeature<FloatChunk>(task, UnpackChunk<WeightType::kF16>, DotFloatChunk);
 }
 
 void MatMulBF16(const MatMulTask& task) {
   constexpr int64_t kPairsK = 32;
   ForEachFeature<FloatChunk>(
       task,
-      [](const uint8_t* weights, int64_t k, int64_t k_end, FloatChunk& chunk) {
-        // Rows of weights and of activations are padded with zeros to whole 32s of bfloat16.
+      [](const uint8_t* panel, int64_t feature, int64_t k, int64_t k_end, FloatChunk& chunk) {
+        // Weights and activations are padded with zeros to whole 32s of bfloat16.
         const int64_t count = (k_end - k + kPairsK - 1) / kPairsK * kPairsK;
-        for (int64_t i = 0; i < count; ++i) {
-          chunk.values[i] = numerics::BF16ToF32(LoadU16(weights, k + i));
-        }
+        UnpackFloats(WeightType::kBF16, panel, feature, k, k + count, chunk.values);
       },
       [](const FloatChunk& weights, const uint8_t* activation, int64_t k, int64_t k_end) {
         float acc = 0.0f;

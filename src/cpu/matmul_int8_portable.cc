@@ -1,8 +1,8 @@
 // Products with quantized weights in plain C++, by the formulas of ops/matmul.h.
 #include "cpu/kernels_portable.h"
 #include "cpu/matmul_portable.h"
+#include "cpu/panel_packing.h"
 #include "numerics/host_device.h"
-#include "quant/integer_block.h"
 
 namespace llmrt::cpu::portable {
 namespace {
@@ -31,10 +31,9 @@ template <WeightType kType>
 void MatMulInt8(const MatMulTask& task) {
   ForEachFeature<IntegerChunk>(
       task,
-      [](const uint8_t* weights, int64_t k, int64_t k_end, IntegerChunk& chunk) {
+      [](const uint8_t* panel, int64_t feature, int64_t k, int64_t k_end, IntegerChunk& chunk) {
         for (int64_t b = k / kActivationBlockValues; b < k_end / kActivationBlockValues; ++b) {
-          quant::DecodeIntegerBlock(kType, weights, b,
-                                    &chunk.blocks[b - k / kActivationBlockValues]);
+          UnpackBlock(kType, panel, feature, b, &chunk.blocks[b - k / kActivationBlockValues]);
         }
       },
       [](const IntegerChunk& weights, const uint8_t* activation, int64_t k, int64_t k_end) {

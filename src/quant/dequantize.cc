@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "numerics/float_types.h"
-#include "quant/integer_block.h"
 
 namespace llmrt::quant {
 namespace {
@@ -26,17 +25,20 @@ void DequantizeBlocks(WeightType type, const uint8_t* row, absl::Span<float> out
   const auto num_blocks = static_cast<int64_t>(out.size()) / kIntegerBlockValues;
   for (int64_t b = 0; b < num_blocks; ++b) {
     DecodeIntegerBlock(type, row, b, &block);
-    float* values = out.data() + b * kIntegerBlockValues;
-    const int group_values = kIntegerBlockValues / block.num_groups;
-    for (int i = 0; i < kIntegerBlockValues; ++i) {
-      const float product = block.scale[i / group_values] * static_cast<float>(block.q[i]);
-      // Adding a zero offset where there is none would turn -0 into +0.
-      values[i] = block.has_offset ? product + block.offset : product;
-    }
+    DequantizeBlock(block, out.data() + b * kIntegerBlockValues);
   }
 }
 
 }  // namespace
+
+void DequantizeBlock(const IntegerBlock& block, float* out) {
+  const int group_values = kIntegerBlockValues / block.num_groups;
+  for (int i = 0; i < kIntegerBlockValues; ++i) {
+    const float product = block.scale[i / group_values] * static_cast<float>(block.q[i]);
+    // Adding a zero offset where there is none would turn -0 into +0.
+    out[i] = block.has_offset ? product + block.offset : product;
+  }
+}
 
 absl::Status DequantizeRow(WeightType type, absl::Span<const uint8_t> row, absl::Span<float> out) {
   const std::optional<int64_t> bytes = backend::RowBytes(type, static_cast<int64_t>(out.size()));

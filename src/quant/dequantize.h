@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "backend/weight_type.h"
+#include "quant/integer_block.h"
 
 namespace llmrt::quant {
 
@@ -15,5 +16,8 @@ namespace llmrt::quant {
 // INVALID_ARGUMENT when `row` is not as long as out.size() values of the type are.
 absl::Status DequantizeRow(backend::WeightType type, absl::Span<const uint8_t> row,
                            absl::Span<float> out);
+
+// The same for the 32 values of one block.
+void DequantizeBlock(const IntegerBlock& block, float* out);
 
 }  // namespace llmrt::quant

@@ -107,8 +107,16 @@ struct Counted {
 };
 
 const KernelTable& CountedTable(CpuTier tier) {
-  return tier == CpuTier::kAvx2 ? Counted<kAvx2Kernels>::Table()
-                                : Counted<kPortableKernels>::Table();
+  switch (tier) {
+    case CpuTier::kAvx2:
+      return Counted<kAvx2Kernels>::Table();
+    case CpuTier::kAvx512:
+      return Counted<kAvx512Kernels>::Table();
+    case CpuTier::kVnni:
+      return Counted<kVnniKernels>::Table();
+    default:
+      return Counted<kPortableKernels>::Table();
+  }
 }
 
 void ExpectReached(std::string_view tier, std::string_view kernel, int64_t calls) {
@@ -141,6 +149,8 @@ class KernelsReached : public testing::Environment {
     if (GTEST_FLAG_GET(filter) != "*") return;
     ExpectAllReached(CpuTier::kPortable, Counted<kPortableKernels>::counts);
     if (HasAvx2()) ExpectAllReached(CpuTier::kAvx2, Counted<kAvx2Kernels>::counts);
+    if (HasAvx512()) ExpectAllReached(CpuTier::kAvx512, Counted<kAvx512Kernels>::counts);
+    if (HasVnni()) ExpectAllReached(CpuTier::kVnni, Counted<kVnniKernels>::counts);
   }
 };
 
@@ -150,7 +160,9 @@ testing::Environment* const kKernelsReached = testing::AddGlobalTestEnvironment(
 
 std::vector<CpuTier> TestedTiers() {
   std::vector<CpuTier> tiers = {CpuTier::kPortable};
-  if (HasAvx2()) tiers.push_back(CpuTier::kAvx2);
+  for (const CpuTier tier : {CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni}) {
+    if (RunsTier(tier)) tiers.push_back(tier);
+  }
   return tiers;
 }
 

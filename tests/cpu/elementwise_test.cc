@@ -14,6 +14,7 @@
 #include "ops/rms_norm.h"
 #include "ops/rope_store.h"
 #include "ops/swiglu.h"
+#include "tests/cpu/both_layouts.h"
 #include "tests/cpu/counted_kernels.h"
 #include "tests/ops/random_data.h"
 
@@ -139,11 +140,9 @@ TEST_P(ElementwiseTest, SwiGluGivesTheOraclesBits) {
 TEST_P(ElementwiseTest, EmbedGivesTheDequantizedRowOfEveryType) {
   for (const backend::WeightType type : ops::kAllWeightTypes) {
     constexpr int64_t kVocabulary = 37, kDim = 256;
-    auto table = ops::HostMatrix::Create(TestMemory(), type, kVocabulary, kDim).value();
-    ASSERT_TRUE(
-        static_cast<ops::HostMatrix&>(*table)
-            .WriteRows(0, ops::RandomWeights(random_, type, kVocabulary, kDim, Spread::kWide))
-            .ok());
+    const BothLayouts table =
+        MakeBothLayouts(type, kVocabulary, kDim,
+                        ops::RandomWeights(random_, type, kVocabulary, kDim, Spread::kWide));
     ops::OwnedBatch batch;
     batch.tables.emplace_back();
     for (int row = 0; row < 70; ++row) {
@@ -152,9 +151,9 @@ TEST_P(ElementwiseTest, EmbedGivesTheDequantizedRowOfEveryType) {
     }
     const backend::Batch view = batch.View();
     std::vector<float> expected(70 * kDim), out(70 * kDim, kNan);
-    ops::OracleEmbed({.batch = &view, .table = table.get(), .out = expected.data()}, {0, 70});
+    ops::OracleEmbed({.batch = &view, .table = table.plain.get(), .out = expected.data()}, {0, 70});
     InPieces(random_, GetParam(), 70, [&](backend::Backend& backend, Range range) {
-      return backend.Embed({.batch = &view, .table = table.get(), .out = out.data()}, range);
+      return backend.Embed({.batch = &view, .table = table.For(&backend), .out = out.data()}, range);
     });
     ASSERT_EQ(ops::FirstDifference(out, expected), -1) << backend::GeometryOf(type).name;
   }

@@ -21,6 +21,7 @@
 #include "ops/rms_norm.h"
 #include "ops/rope_store.h"
 #include "ops/swiglu.h"
+#include "tests/cpu/both_layouts.h"
 #include "tests/cpu/counted_kernels.h"
 #include "tests/ops/random_data.h"
 
@@ -43,9 +44,8 @@ constexpr uint64_t kHostModes[] = {0x5f80, 0xffc0, 0x1fbf, 0x1f80, 0x3f80, 0x400
 // What every op reads, made once.
 struct Inputs {
   Inputs() {
-    table = ops::HostMatrix::Create(TestMemory(), WeightType::kQ4_K, kRows, kDim).value();
     const auto bytes = ops::RandomWeights(random, WeightType::kQ4_K, kRows, kDim, Spread::kNormal);
-    EXPECT_TRUE(static_cast<ops::HostMatrix&>(*table).WriteRows(0, bytes).ok());
+    table = MakeBothLayouts(WeightType::kQ4_K, kRows, kDim, bytes);
     paged = ops::MakePagedCache(random, TestMemory(), shape, {100});
     batch.tables = paged.table_spans;
     for (int32_t row = 0; row < kRows; ++row) {
@@ -81,7 +81,7 @@ struct Inputs {
   const std::vector<float> normal = ops::RandomFloats(random, kRows* kDim, Spread::kNormal);
   std::vector<float> q, k, out;
   std::vector<uint8_t> prepared, activations, cache_bytes;
-  std::unique_ptr<backend::Matrix> table;
+  BothLayouts table;
   ops::PagedCache paged;
   ops::OwnedBatch batch;
   backend::Batch view;
@@ -108,7 +108,7 @@ const Op kOps[] = {
     {"Embed",
      [](Inputs& in, Backend* b) {
        return RunOp<backend::EmbedParams>(
-           {.batch = &in.view, .table = in.table.get(), .out = in.out.data()}, {0, kRows}, b,
+           {.batch = &in.view, .table = in.table.For(b), .out = in.out.data()}, {0, kRows}, b,
            &Backend::Embed, ops::OracleEmbed);
      }},
     {"RmsNorm",
@@ -139,7 +139,7 @@ const Op kOps[] = {
                              .out = in.activations.data()},
                             {0, kRows});
        }
-       return RunOp<backend::MatMulParams>({.weight = in.table.get(),
+       return RunOp<backend::MatMulParams>({.weight = in.table.For(b),
                                             .activations = in.activations.data(),
                                             .num_rows = kRows,
                                             .out = in.out.data(),

@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "ops/host_storage.h"
 #include "ops/matmul.h"
 #include "ops/prepare.h"
 #include "tests/cpu/counted_kernels.h"
@@ -26,9 +25,7 @@ MatMulCase::MatMulCase(ops::Random& random, WeightType type, int64_t n, int64_t 
       k_(k),
       rows_max_(rows_max),
       row_bytes_(backend::ActivationRowBytes(backend::ClassOf(type).activation, k)) {
-  weight_ = ops::HostMatrix::Create(TestMemory(), type, n, k).value();
-  const std::vector<uint8_t> bytes = ops::RandomWeights(random, type, n, k, spread);
-  EXPECT_TRUE(static_cast<ops::HostMatrix&>(*weight_).WriteRows(0, bytes).ok());
+  weight_ = MakeBothLayouts(type, n, k, ops::RandomWeights(random, type, n, k, spread));
   const std::vector<float> in = ops::RandomFloats(random, rows_max * k, spread);
   activations_.resize(rows_max * row_bytes_);
   ops::OraclePrepare({.in = in.data(),
@@ -43,7 +40,7 @@ const std::vector<float>& MatMulCase::Expected(bool accumulate) {
   std::vector<float>& expected = expected_[accumulate];
   if (expected.empty()) {
     expected = residual_;
-    ops::OracleMatMul({.weight = weight_.get(),
+    ops::OracleMatMul({.weight = weight_.plain.get(),
                        .activations = activations_.data(),
                        .num_rows = rows_max_,
                        .out = expected.data(),
@@ -75,7 +72,7 @@ void MatMulCase::CheckRows(ops::Random& random, backend::Backend& backend, Range
   for (int64_t begin = 0; begin < n_;) {
     const int64_t end = whole ? n_ : begin + 1 + static_cast<int64_t>(random() % (n_ - begin));
     ASSERT_TRUE(backend
-                    .MatMul({.weight = weight_.get(),
+                    .MatMul({.weight = weight_.packed.get(),
                              .activations = activations_.data() + rows.begin * row_bytes_,
                              .num_rows = rows.size(),
                              .out = out.data(),

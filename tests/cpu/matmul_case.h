@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "backend/backend.h"
 #include "backend/create_backend.h"
+#include "tests/cpu/both_layouts.h"
 #include "tests/ops/random_data.h"
 
 namespace llmrt::cpu {
@@ -36,7 +36,7 @@ class MatMulCase {
   const int64_t k_;
   const int64_t rows_max_;
   const int64_t row_bytes_;  // of prepared activations
-  std::unique_ptr<backend::Matrix> weight_;
+  BothLayouts weight_;
   std::vector<uint8_t> activations_;
   std::vector<float> residual_;  // [rows_max, N], added where a product accumulates
   std::vector<float> expected_[2];

@@ -15,6 +15,7 @@
 #include "ops/prepare.h"
 #include "ops/rms_norm.h"
 #include "ops/swiglu.h"
+#include "tests/cpu/both_layouts.h"
 #include "tests/cpu/counted_kernels.h"
 #include "tests/ops/random_data.h"
 
@@ -179,11 +180,9 @@ TEST_P(RowCountsTest, SwiGlu) {
 // The op over a table of `type`, whose tokens are drawn anew for each number of rows.
 RowOp MakeEmbed(ops::Random& random, backend::WeightType type, int64_t dim, int64_t rows) {
   constexpr int64_t kVocabulary = 37;
-  std::shared_ptr<backend::Matrix> table =
-      ops::HostMatrix::Create(TestMemory(), type, kVocabulary, dim).value();
-  EXPECT_TRUE(static_cast<ops::HostMatrix&>(*table)
-                  .WriteRows(0, ops::RandomWeights(random, type, kVocabulary, dim, Spread::kWide))
-                  .ok());
+  const BothLayouts table =
+      MakeBothLayouts(type, kVocabulary, dim,
+                      ops::RandomWeights(random, type, kVocabulary, dim, Spread::kWide));
   auto batch = std::make_shared<ops::OwnedBatch>();
   batch->tables.emplace_back();
   for (int64_t row = 0; row < rows; ++row) {
@@ -193,7 +192,7 @@ RowOp MakeEmbed(ops::Random& random, backend::WeightType type, int64_t dim, int6
   return {dim * 4, [=](Backend* backend, Range range, uint8_t* out) {
             const backend::Batch view = batch->View();
             return RunOp<backend::EmbedParams>(
-                {.batch = &view, .table = table.get(), .out = Floats(out)}, range, backend,
+                {.batch = &view, .table = table.For(backend), .out = Floats(out)}, range, backend,
                 &Backend::Embed, ops::OracleEmbed);
           }};
 }

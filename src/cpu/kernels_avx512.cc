@@ -1,0 +1,19 @@
+#include "cpu/kernels_avx512.h"
+
+#include "cpu/kernels_avx2.h"
+
+namespace llmrt::cpu {
+
+const KernelTable kAvx512Kernels = {
+    .matmul = {avx512::MatMulF32, avx512::MatMulF16, avx512::MatMulBF16, avx512::MatMulQ8_0,
+               avx512::MatMulQ4_0, avx512::MatMulQ4_1, avx512::MatMulQ5_0, avx512::MatMulQ5_1,
+               avx512::MatMulQ4_K, avx512::MatMulQ5_K, avx512::MatMulQ6_K},
+    .attention = {avx2::AttentionF32, avx2::AttentionF16, avx2::AttentionBF16},
+    .store_kv = {avx2::StoreKvF32, avx2::StoreKvF16, avx2::StoreKvBF16},
+    .prepare = {avx2::PrepareF32, avx2::PrepareBF16, avx2::PrepareInt8},
+    .rms_norm = avx2::RmsNorm,
+    .rope = avx2::Rope,
+    .swiglu = avx2::SwiGlu,
+};
+
+}  // namespace llmrt::cpu

@@ -1,0 +1,371 @@
+// Products with quantized weights in vectors of 512 bits, for the tiers avx512 and vnni (formulas:
+// ops/matmul.h; panels: cpu/panel_layout.h). The tiers differ in how a dword of weights meets a
+// dword of activations: kDot of each, given as a template parameter. For *_avx512.cc and *_vnni.cc
+// only.
+//
+// A vector holds one dword, four values along K, of each of 16 features, so a block of 32 values is
+// eight vectors of weights; a dword of one row of activations is broadcast to meet them. The
+// weights of a block are unpacked into registers once and serve up to 16 rows.
+//
+// Stored weights are unsigned, WeightBias above their value; what the bias adds to a sum is
+// bias * (sum of the activations), which is subtracted by starting the sum from its negative.
+//
+// Two orders of work. Few rows wait for memory: all of K is packed for them once, and each panel is
+// read forward from end to end. Many rows wait for arithmetic: chunks of K outside, so that a chunk
+// of the activations is packed once for a number of panels and stays in the second cache.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "cpu/kernel_table.h"
+#include "cpu/panel_layout.h"
+
+#define LLMRT_512_INLINE static inline __attribute__((always_inline))
+
+namespace llmrt::cpu::x512 {
+
+using backend::WeightType;
+
+constexpr int kDwords = 8;  // of a block of a feature
+constexpr int64_t kChunkBlocks = backend::kChunkK / kBlockValues;
+constexpr int64_t kActivationBytes = sizeof(backend::ActivationBlock);
+// Rows that share one unpacking of the weights: their accumulators, the weights and the scales fill
+// the 32 registers.
+constexpr int kRowsMax = 16;
+// Up to so many rows a product waits for memory.
+constexpr int64_t kStreamRows = 8;
+// Of the order for many rows: rows and panels whose sums lie in scratch.
+constexpr int64_t kBandRows = 128;
+constexpr int64_t kBandPanels = 16;
+// Streamed panels are asked for so far ahead.
+constexpr int64_t kPrefetchBytes = 4096;
+
+LLMRT_512_INLINE int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
+
+template <WeightType kType>
+struct Traits {
+  static constexpr PanelLayout kLayout = LayoutOf(kType);
+  static constexpr int64_t kGroupBlocks = kLayout.group_values / kBlockValues;
+  static constexpr int kBias = WeightBias(kType);
+  static constexpr bool kOffset = kLayout.offsets_at != 0;
+  static constexpr bool kSixBitScales = kType == WeightType::kQ4_K || kType == WeightType::kQ5_K;
+  static constexpr int kScaleGroups = kType == WeightType::kQ6_K ? 2 : 1;
+};
+
+// One block of kM rows of activations as the inner loop reads it.
+template <WeightType kType, int kM>
+struct ActivationTile {
+  alignas(64) int8_t q[kM][kBlockValues];
+  float scale[kM];
+  int32_t start[Traits<kType>::kScaleGroups][kM];  // -bias * sum of q in the scale group
+  float sum[kM];                                   // of q; for weights with offsets
+};
+
+LLMRT_512_INLINE __m512i Load(const uint8_t* bytes) { return _mm512_load_si512(bytes); }
+
+LLMRT_512_INLINE __m512 LoadF16(const uint8_t* bytes) {
+  return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(bytes)));
+}
+
+LLMRT_512_INLINE __m512i BroadcastDword(const int8_t* bytes) {
+  int32_t dword;
+  __builtin_memcpy(&dword, bytes, sizeof(dword));
+  return _mm512_set1_epi32(dword);
+}
+
+// The sum of the int8 values of 16 bytes.
+LLMRT_512_INLINE int32_t SumOf16(const int8_t* q) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(q));
+  // Above zero by 128 each, summed in two halves.
+  const __m128i halves =
+      _mm_sad_epu8(_mm_xor_si128(bytes, _mm_set1_epi8(-128)), _mm_setzero_si128());
+  return _mm_cvtsi128_si32(halves) + _mm_extract_epi16(halves, 4) - 16 * 128;
+}
+
+template <WeightType kType, int kM>
+LLMRT_512_INLINE void PackRowBlock(const uint8_t* block, int m, ActivationTile<kType, kM>& tile) {
+  using T = Traits<kType>;
+  int32_t sum;
+  __builtin_memcpy(&tile.scale[m], block, sizeof(float));
+  __builtin_memcpy(&sum, block + 4, sizeof(sum));
+  __builtin_memcpy(tile.q[m], block + 8, kBlockValues);
+  if constexpr (T::kScaleGroups == 2) {
+    const int32_t first = SumOf16(tile.q[m]);
+    tile.start[0][m] = -T::kBias * first;
+    tile.start[1][m] = -T::kBias * (sum - first);
+  } else {
+    tile.start[0][m] = -T::kBias * sum;
+  }
+  tile.sum[m] = static_cast<float>(sum);
+}
+
+// Blocks [0, count) of `rows` rows from `activations`; rows up to kM are zeros.
+template <WeightType kType, int kM>
+LLMRT_512_INLINE void PackActivations(const uint8_t* activations, int64_t stride, int64_t count,
+                                      int64_t rows, ActivationTile<kType, kM>* tiles) {
+  if (rows < kM) __builtin_memset(tiles, 0, count * sizeof(*tiles));
+  for (int64_t b = 0; b < count; ++b) {
+    for (int m = 0; m < rows; ++m) {
+      PackRowBlock(activations + m * stride + b * kActivationBytes, m, tiles[b]);
+    }
+  }
+}
+
+// The weights of block `part` of a group, unsigned.
+template <WeightType kType>
+LLMRT_512_INLINE void UnpackWeights(const uint8_t* group, int64_t part, __m512i (&w)[kDwords]) {
+  constexpr PanelLayout kLayout = Traits<kType>::kLayout;
+  const uint8_t* values = group + kLayout.values_at + part * kLayout.value_bytes;
+  if constexpr (kType == WeightType::kQ8_0) {
+    for (int v = 0; v < kDwords; ++v) w[v] = Load(values + v * 64);
+    return;
+  }
+  const __m512i nibble = _mm512_set1_epi8(15);
+  for (int v = 0; v < 4; ++v) {
+    const __m512i both = Load(values + v * 64);
+    w[v] = _mm512_and_si512(both, nibble);
+    w[v + 4] = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
+  }
+  const uint8_t* planes = group + kLayout.planes_at + part * kLayout.plane_bytes;
+  constexpr int kOr = 0xf8;  // a | (b & c)
+  if constexpr (kLayout.plane_bytes == 64) {
+    const __m512i bits = Load(planes), fifth = _mm512_set1_epi8(16);
+    for (int v = 0; v < kDwords; ++v) {
+      const __m512i moved =
+          v < 4 ? _mm512_slli_epi16(bits, 4 - (v & 3)) : _mm512_srli_epi16(bits, v & 3);
+      w[v] = _mm512_ternarylogic_epi32(w[v], moved, fifth, kOr);
+    }
+  }
+  if constexpr (kLayout.plane_bytes == 128) {
+    const __m512i top = _mm512_set1_epi8(48);
+    for (int v = 0; v < kDwords; ++v) {
+      const __m512i bits = Load(planes + v / 4 * 64);
+      const __m512i moved = v % 4 < 2 ? _mm512_slli_epi16(bits, 4 - 2 * (v % 2))
+                                      : _mm512_srli_epi16(bits, 2 * (v % 2));
+      w[v] = _mm512_ternarylogic_epi32(w[v], moved, top, kOr);
+    }
+  }
+}
+
+// Scales of a block, of both groups for Q6_K, and its offsets.
+template <WeightType kType>
+struct Scales {
+  __m512 scale[Traits<kType>::kScaleGroups];
+  __m512 offset;
+};
+
+LLMRT_512_INLINE __m512 FromBytes(__m128i bytes) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+}
+
+LLMRT_512_INLINE __m128i Load16(const uint8_t* bytes) {
+  return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
+}
+
+// Six-bit scales and minimums of block `part`; quant/k_scales.h has their bits.
+LLMRT_512_INLINE void LoadSixBits(const uint8_t* packed, int64_t part, __m128i& scale,
+                                  __m128i& minimum) {
+  const __m128i six = _mm_set1_epi8(63), four = _mm_set1_epi8(15), top = _mm_set1_epi8(48);
+  const int64_t j = part & 3;
+  const __m128i a = Load16(packed + j * kPanelRows), b = Load16(packed + (j + 4) * kPanelRows);
+  if (part < 4) {
+    scale = _mm_and_si128(a, six);
+    minimum = _mm_and_si128(b, six);
+  } else {
+    const __m128i c = Load16(packed + (j + 8) * kPanelRows);
+    scale = _mm_or_si128(_mm_and_si128(c, four), _mm_and_si128(_mm_srli_epi16(a, 2), top));
+    minimum = _mm_or_si128(_mm_and_si128(_mm_srli_epi16(c, 4), four),
+                           _mm_and_si128(_mm_srli_epi16(b, 2), top));
+  }
+}
+
+template <WeightType kType>
+LLMRT_512_INLINE Scales<kType> LoadScales(const uint8_t* group, int64_t part) {
+  using T = Traits<kType>;
+  Scales<kType> out;
+  if constexpr (T::kSixBitScales) {
+    __m128i scale, minimum;
+    LoadSixBits(group + kSuperScalesAt, part, scale, minimum);
+    out.scale[0] = _mm512_mul_ps(LoadF16(group), FromBytes(scale));
+    out.offset =
+        _mm512_xor_ps(_mm512_mul_ps(LoadF16(group + T::kLayout.offsets_at), FromBytes(minimum)),
+                      _mm512_set1_ps(-0.0f));
+  } else if constexpr (kType == WeightType::kQ6_K) {
+    const __m512 scale = LoadF16(group);
+    for (int g = 0; g < 2; ++g) {
+      const __m128i bytes = Load16(group + kSuperScalesAt + (part * 2 + g) * kPanelRows);
+      out.scale[g] = _mm512_mul_ps(scale, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
+    }
+  } else {
+    out.scale[0] = LoadF16(group + part * 32);
+    if constexpr (T::kOffset) out.offset = LoadF16(group + T::kLayout.offsets_at + part * 32);
+  }
+  return out;
+}
+
+// One block of a panel against one block of kM rows.
+template <typename Dot, WeightType kType, int kM>
+LLMRT_512_INLINE void AddBlock(const uint8_t* group, int64_t part,
+                               const ActivationTile<kType, kM>& tile, __m512 (&acc)[kM]) {
+  using T = Traits<kType>;
+  constexpr int kGroupDwords = kDwords / T::kScaleGroups;
+  const Scales<kType> scales = LoadScales<kType>(group, part);
+  __m512i w[kDwords];
+  UnpackWeights<kType>(group, part, w);
+#pragma GCC unroll 16
+  for (int m = 0; m < kM; ++m) {
+    const __m512 d_a = _mm512_set1_ps(tile.scale[m]);
+#pragma GCC unroll 2
+    for (int g = 0; g < T::kScaleGroups; ++g) {
+      const __m512i sum = Dot::template Sum<kType, kGroupDwords>(
+          _mm512_set1_epi32(tile.start[g][m]), w + g * kGroupDwords,
+          tile.q[m] + g * kGroupDwords * 4);
+      acc[m] =
+          _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scales.scale[g], d_a), acc[m]);
+    }
+    if constexpr (T::kOffset) {
+      acc[m] =
+          _mm512_fmadd_ps(_mm512_set1_ps(tile.sum[m]), _mm512_mul_ps(scales.offset, d_a), acc[m]);
+    }
+  }
+}
+
+// Blocks [first, first + count) of a panel against tiles[0 .. count), summed from zero.
+template <typename Dot, WeightType kType, int kM, bool kPrefetch>
+LLMRT_512_INLINE void SumChunk(const uint8_t* panel, int64_t first, int64_t count,
+                               const ActivationTile<kType, kM>* tiles, __m512 (&acc)[kM]) {
+  using T = Traits<kType>;
+  for (__m512& sum : acc) sum = _mm512_setzero_ps();
+  for (int64_t b = 0; b < count; ++b) {
+    const int64_t block = first + b;
+    const uint8_t* group = panel + block / T::kGroupBlocks * T::kLayout.group_bytes;
+    const int64_t part = block % T::kGroupBlocks;
+    if constexpr (kPrefetch) {
+      constexpr int64_t kBytes = T::kLayout.group_bytes / T::kGroupBlocks;
+      const uint8_t* ahead = group + part * kBytes + kPrefetchBytes;
+      for (int64_t i = 0; i < kBytes; i += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T1);
+      }
+    }
+    AddBlock<Dot>(group, part, tiles[b], acc);
+  }
+}
+
+// The lanes of panel `panel` whose features lie in the task's range.
+LLMRT_512_INLINE __mmask16 LanesOf(const MatMulTask& task, int64_t panel) {
+  const int64_t first = panel * kPanelRows;
+  const uint32_t from = task.begin > first ? static_cast<uint32_t>(task.begin - first) : 0;
+  const uint32_t to = static_cast<uint32_t>(Min(kPanelRows, task.end - first));
+  return static_cast<__mmask16>((0xffffu >> (16 - to)) & (0xffffu << from));
+}
+
+LLMRT_512_INLINE void StoreTotal(const MatMulTask& task, int64_t m, int64_t panel, __m512 total) {
+  const __mmask16 lanes = LanesOf(task, panel);
+  float* out = task.out + m * task.out_stride + panel * kPanelRows;
+  if (task.accumulate) total = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, out), total);
+  _mm512_mask_storeu_ps(out, lanes, total);
+}
+
+// All rows, kM at most, times panels one after the other, each from end to end.
+template <typename Dot, WeightType kType, int kM>
+LLMRT_512_INLINE void Stream(const MatMulTask& task) {
+  auto* tiles = reinterpret_cast<ActivationTile<kType, kM>*>(task.scratch);
+  const int64_t num_blocks = task.cols / kBlockValues;
+  PackActivations(task.activations, task.activation_stride, num_blocks, task.num_rows, tiles);
+  for (int64_t panel = task.begin / kPanelRows; panel * kPanelRows < task.end; ++panel) {
+    __m512 total[kM];
+    for (__m512& sum : total) sum = _mm512_setzero_ps();
+    for (int64_t first = 0; first < num_blocks; first += kChunkBlocks) {
+      __m512 acc[kM];
+      SumChunk<Dot, kType, kM, true>(task.panels + panel * task.panel_bytes, first,
+                                     Min(kChunkBlocks, num_blocks - first), tiles + first, acc);
+      for (int m = 0; m < kM; ++m) total[m] = _mm512_add_ps(total[m], acc[m]);
+    }
+    for (int m = 0; m < kM; ++m) {
+      if (m < task.num_rows) StoreTotal(task, m, panel, total[m]);
+    }
+  }
+}
+
+// Laid over the worker's scratch memory: a chunk of the activations of a band, and the band's sums.
+template <WeightType kType>
+struct BandScratch {
+  ActivationTile<kType, kRowsMax> tiles[kBandRows / kRowsMax][kChunkBlocks];
+  alignas(64) float totals[kBandPanels][kBandRows][kPanelRows];
+};
+
+struct Band {
+  int64_t first_row;
+  int64_t num_rows;
+  int64_t first_panel;
+  int64_t num_panels;
+};
+
+// The chunk that begins at block `first`, for every panel and row of the band.
+template <typename Dot, WeightType kType>
+LLMRT_512_INLINE void AddBandChunk(const MatMulTask& task, const Band& band, int64_t first,
+                                   int64_t count, BandScratch<kType>& scratch) {
+  for (int64_t m = 0; m < band.num_rows; m += kRowsMax) {
+    PackActivations(task.activations + (band.first_row + m) * task.activation_stride +
+                        first * kActivationBytes,
+                    task.activation_stride, count, Min(kRowsMax, band.num_rows - m),
+                    scratch.tiles[m / kRowsMax]);
+  }
+  for (int64_t p = 0; p < band.num_panels; ++p) {
+    const uint8_t* panel = task.panels + (band.first_panel + p) * task.panel_bytes;
+    for (int64_t m = 0; m < band.num_rows; m += kRowsMax) {
+      __m512 acc[kRowsMax];
+      SumChunk<Dot, kType, kRowsMax, false>(panel, first, count, scratch.tiles[m / kRowsMax], acc);
+      float(*totals)[kPanelRows] = scratch.totals[p] + m;
+      for (int i = 0; i < kRowsMax; ++i) {
+        const __m512 before = first == 0 ? _mm512_setzero_ps() : _mm512_load_ps(totals[i]);
+        _mm512_store_ps(totals[i], _mm512_add_ps(before, acc[i]));
+      }
+    }
+  }
+}
+
+template <typename Dot, WeightType kType>
+LLMRT_512_INLINE void MultiplyBand(const MatMulTask& task, const Band& band) {
+  static_assert(sizeof(BandScratch<kType>) <= kScratchBytes);
+  BandScratch<kType>& scratch = *reinterpret_cast<BandScratch<kType>*>(task.scratch);
+  const int64_t num_blocks = task.cols / kBlockValues;
+  for (int64_t first = 0; first < num_blocks; first += kChunkBlocks) {
+    AddBandChunk<Dot>(task, band, first, Min(kChunkBlocks, num_blocks - first), scratch);
+  }
+  for (int64_t p = 0; p < band.num_panels; ++p) {
+    for (int64_t m = 0; m < band.num_rows; ++m) {
+      StoreTotal(task, band.first_row + m, band.first_panel + p,
+                 _mm512_load_ps(scratch.totals[p][m]));
+    }
+  }
+}
+
+template <typename Dot, WeightType kType>
+LLMRT_512_INLINE void MultiplyBands(const MatMulTask& task) {
+  const int64_t first_panel = task.begin / kPanelRows;
+  const int64_t end_panel = (task.end + kPanelRows - 1) / kPanelRows;
+  for (int64_t m = 0; m < task.num_rows; m += kBandRows) {
+    for (int64_t p = first_panel; p < end_panel; p += kBandPanels) {
+      MultiplyBand<Dot, kType>(
+          task, {m, Min(kBandRows, task.num_rows - m), p, Min(kBandPanels, end_panel - p)});
+    }
+  }
+}
+
+template <typename Dot, WeightType kType>
+LLMRT_512_INLINE void MatMul(const MatMulTask& task) {
+  const int64_t num_blocks = task.cols / kBlockValues;
+  const bool fits = num_blocks * static_cast<int64_t>(sizeof(ActivationTile<kType, 8>)) <=
+                    static_cast<int64_t>(kScratchBytes);
+  if (task.num_rows > kStreamRows || !fits) return MultiplyBands<Dot, kType>(task);
+  if (task.num_rows > 4) return Stream<Dot, kType, 8>(task);
+  if (task.num_rows > 2) return Stream<Dot, kType, 4>(task);
+  if (task.num_rows == 2) return Stream<Dot, kType, 2>(task);
+  Stream<Dot, kType, 1>(task);
+}
+
+}  // namespace llmrt::cpu::x512
