@@ -10,6 +10,7 @@
 // operations, multiply and add, for each weight and row.
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -40,8 +41,8 @@ memory::LargeMemory& Memory() {
 
 backend::Backend& BackendFor(CpuTier tier) {
   Memory();
-  static std::unique_ptr<backend::Backend> backends[3];
-  auto& backend = backends[static_cast<int>(tier)];
+  static std::map<CpuTier, std::unique_ptr<backend::Backend>> backends;
+  auto& backend = backends[tier];
   if (backend == nullptr) {
     backend = backend::CreateCpuBackend({.memory = &Memory(), .threads = num_threads, .tier = tier})
                   .value();
@@ -198,8 +199,11 @@ int main(int argc, char** argv) {
   }
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RegisterBenchmark("ReadBandwidth/before", ReadBandwidth)->Iterations(3);
-  RegisterTier(backend::CpuTier::kPortable);
-  if (cpu::HasAvx2()) RegisterTier(backend::CpuTier::kAvx2);
+  using backend::CpuTier;
+  for (const CpuTier tier : {CpuTier::kPortable, CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni,
+                             CpuTier::kAmx}) {
+    if (cpu::RunsTier(tier)) RegisterTier(tier);
+  }
   benchmark::RegisterBenchmark("ReadBandwidth/after", ReadBandwidth)->Iterations(3);
   benchmark::RunSpecifiedBenchmarks();
   return 0;

@@ -215,20 +215,27 @@ LLMRT_512_INLINE void AddBlock(const uint8_t* group, int64_t part,
   const Scales<kType> scales = LoadScales<kType>(group, part);
   __m512i w[kDwords];
   UnpackWeights<kType>(group, part, w);
+  constexpr int kStep = kM < 4 ? kM : 4;
 #pragma GCC unroll 16
-  for (int m = 0; m < kM; ++m) {
-    const __m512 d_a = _mm512_set1_ps(tile.scale[m]);
+  for (int m0 = 0; m0 < kM; m0 += kStep) {
+    __m512 d_a[kStep];
+    for (int i = 0; i < kStep; ++i) d_a[i] = _mm512_set1_ps(tile.scale[m0 + i]);
 #pragma GCC unroll 2
     for (int g = 0; g < T::kScaleGroups; ++g) {
-      const __m512i sum = Dot::template Sum<kType, kGroupDwords>(
-          _mm512_set1_epi32(tile.start[g][m]), w + g * kGroupDwords,
-          tile.q[m] + g * kGroupDwords * 4);
-      acc[m] =
-          _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scales.scale[g], d_a), acc[m]);
+      __m512i sum[kStep];
+      for (int i = 0; i < kStep; ++i) sum[i] = _mm512_set1_epi32(tile.start[g][m0 + i]);
+      Dot::template Add<kType, kGroupDwords, kStep>(w + g * kGroupDwords,
+                                                    tile.q[m0] + g * kGroupDwords * 4, sum);
+      for (int i = 0; i < kStep; ++i) {
+        acc[m0 + i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i]),
+                                      _mm512_mul_ps(scales.scale[g], d_a[i]), acc[m0 + i]);
+      }
     }
     if constexpr (T::kOffset) {
-      acc[m] =
-          _mm512_fmadd_ps(_mm512_set1_ps(tile.sum[m]), _mm512_mul_ps(scales.offset, d_a), acc[m]);
+      for (int i = 0; i < kStep; ++i) {
+        acc[m0 + i] = _mm512_fmadd_ps(_mm512_set1_ps(tile.sum[m0 + i]),
+                                      _mm512_mul_ps(scales.offset, d_a[i]), acc[m0 + i]);
+      }
     }
   }
 }

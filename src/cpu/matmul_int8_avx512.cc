@@ -50,13 +50,20 @@ struct MaddDot {
     return _mm512_add_epi32(sum, _mm512_slli_epi32(_mm512_madd_epi16(high, one), 4));
   }
 
-  template <WeightType kType, int kCount>
-  static inline __attribute__((always_inline)) __m512i Sum(__m512i start, const __m512i* w,
-                                                           const int8_t* q) {
-    if constexpr (kType == WeightType::kQ8_0) return SumBytes<kCount>(start, w, q);
-    constexpr PanelLayout kLayout = LayoutOf(kType);
-    constexpr int kMost = kLayout.plane_bytes == 0 ? 15 : kLayout.plane_bytes == 64 ? 31 : 63;
-    return SumRuns<RunOf(kMost), kCount>(start, w, q);
+  // sum[i] += products of kCount dwords of weights with the dwords of row i.
+  template <WeightType kType, int kCount, int kRows>
+  static inline __attribute__((always_inline)) void Add(const __m512i* w, const int8_t* q,
+                                                        __m512i (&sum)[kRows]) {
+    for (int i = 0; i < kRows; ++i) {
+      const int8_t* row = q + i * kBlockValues;
+      if constexpr (kType == WeightType::kQ8_0) {
+        sum[i] = SumBytes<kCount>(sum[i], w, row);
+      } else {
+        constexpr PanelLayout kLayout = LayoutOf(kType);
+        constexpr int kMost = kLayout.plane_bytes == 0 ? 15 : kLayout.plane_bytes == 64 ? 31 : 63;
+        sum[i] = SumRuns<RunOf(kMost), kCount>(sum[i], w, row);
+      }
+    }
   }
 };
 
