@@ -200,8 +200,8 @@ int main(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RegisterBenchmark("ReadBandwidth/before", ReadBandwidth)->Iterations(3);
   using backend::CpuTier;
-  for (const CpuTier tier : {CpuTier::kPortable, CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni,
-                             CpuTier::kAmx}) {
+  for (const CpuTier tier :
+       {CpuTier::kPortable, CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni, CpuTier::kAmx}) {
     if (cpu::RunsTier(tier)) RegisterTier(tier);
   }
   benchmark::RegisterBenchmark("ReadBandwidth/after", ReadBandwidth)->Iterations(3);

@@ -49,6 +49,8 @@ const KernelTable& KernelsOf(backend::CpuTier tier) {
       return kAvx512Kernels;
     case backend::CpuTier::kVnni:
       return kVnniKernels;
+    case backend::CpuTier::kAmx:
+      return kAmxKernels;
 #endif
     default:
       return kPortableKernels;

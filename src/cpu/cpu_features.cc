@@ -1,6 +1,7 @@
 #include "cpu/cpu_features.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -66,6 +67,20 @@ bool HasVnni() {
 #endif
 }
 
+bool UseAmx() {
+#if defined(__x86_64__) && defined(__linux__)
+  if (!HasVnni() || !__builtin_cpu_supports("amx-tile") || !__builtin_cpu_supports("amx-int8") ||
+      !__builtin_cpu_supports("amx-bf16")) {
+    return false;
+  }
+  // ARCH_REQ_XCOMP_PERM for XFEATURE_XTILEDATA: holds for all threads, asking again is harmless.
+  constexpr int64_t kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 std::string_view TierName(CpuTier tier) {
   switch (tier) {
     case CpuTier::kBest:
@@ -96,30 +111,27 @@ bool RunsTier(CpuTier tier) {
     case CpuTier::kVnni:
       return HasVnni();
     case CpuTier::kAmx:
-      break;
+      return UseAmx();
   }
   return false;
 }
 
 absl::StatusOr<CpuTier> PickTier(CpuTier asked) {
   if (asked == CpuTier::kBest) {
-    for (const CpuTier tier : {CpuTier::kVnni, CpuTier::kAvx512, CpuTier::kAvx2}) {
+    for (const CpuTier tier : {CpuTier::kAmx, CpuTier::kVnni, CpuTier::kAvx512, CpuTier::kAvx2}) {
       if (RunsTier(tier)) return tier;
     }
     return CpuTier::kPortable;
   }
-  if (asked == CpuTier::kAmx) {
-    return absl::UnimplementedError(
-        "tier amx has no kernels in this build; it has portable, avx2, avx512 and vnni");
-  }
   if (RunsTier(asked)) return asked;
   const std::string_view needs = asked == CpuTier::kAvx2     ? "AVX2, FMA and F16C"
                                  : asked == CpuTier::kAvx512 ? "AVX-512 F, BW, DQ and VL"
-                                                             : "AVX-512 VNNI";
+                                 : asked == CpuTier::kVnni   ? "AVX-512 VNNI"
+                                                             : "AMX for int8 and bfloat16";
   return absl::FailedPreconditionError(
       absl::StrCat("tier ", TierName(asked), " needs ", needs,
-                   ", which this processor lacks; use tier portable or leave the choice to the "
-                   "library"));
+                   ", which this processor lacks or its system refuses; use tier portable or leave "
+                   "the choice to the library"));
 }
 
 int32_t CountUsableCores() {

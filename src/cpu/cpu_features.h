@@ -14,6 +14,9 @@ bool HasAvx2();
 // The same for AVX-512 F, BW, DQ and VL beside those, and for AVX-512 VNNI on top.
 bool HasAvx512();
 bool HasVnni();
+// Asks the system for permission to use AMX, once for the process, where the processor has it for
+// int8 and bfloat16 besides AVX-512 VNNI; true if it may be used.
+bool UseAmx();
 
 // Whether this machine runs the kernels of a tier.
 bool RunsTier(backend::CpuTier tier);

@@ -29,10 +29,10 @@ inline constexpr int64_t kScratchBytes = 384 * 1024;
 
 // out[m * out_stride + n] for n in [begin, end) and every m; see MatMulParams.
 struct MatMulTask {
-  const uint8_t* panels;  // all panels of the matrix (cpu/panel_layout.h)
-  int64_t panel_bytes;    // from one to the next
-  int64_t cols;           // K
-  int64_t begin, end;     // features n of this task; a panel that they begin or end in is cut
+  const uint8_t* panels;       // all panels of the matrix (cpu/panel_layout.h)
+  int64_t panel_bytes;         // from one to the next
+  int64_t cols;                // K
+  int64_t begin, end;          // features n of this task; a panel that they begin or end in is cut
   const uint8_t* activations;  // [M][activation_stride], prepared for the type's class
   int64_t activation_stride;   // bytes
   int64_t num_rows;            // M
@@ -96,6 +96,7 @@ extern const KernelTable kPortableKernels;
 extern const KernelTable kAvx2Kernels;
 extern const KernelTable kAvx512Kernels;
 extern const KernelTable kVnniKernels;
+extern const KernelTable kAmxKernels;
 #endif
 
 }  // namespace llmrt::cpu

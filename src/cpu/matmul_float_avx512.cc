@@ -13,48 +13,25 @@
 #include <cstdint>
 
 #include "cpu/kernels_avx512.h"
-#include "cpu/panel_layout.h"
-
-#define LLMRT_AVX512_INLINE static inline __attribute__((always_inline))
+#include "cpu/panel_512.h"
 
 namespace llmrt::cpu::avx512 {
 namespace {
 
 using backend::kChunkK;
 using backend::WeightType;
+using x512::AddTo;
+using x512::Min;
+using x512::PrefetchAhead;
+using x512::RoundUp;
+using x512::StoreTotals;
 
 constexpr int64_t kBandRows = 128;
 constexpr int kLanes = 16;
-constexpr int64_t kPrefetchBytes = 4096;
-
-LLMRT_AVX512_INLINE int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
-LLMRT_AVX512_INLINE int64_t RoundUp(int64_t value, int64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
-
-// The lanes of panel `panel` whose features lie in the task's range.
-LLMRT_AVX512_INLINE __mmask16 LanesOf(const MatMulTask& task, int64_t panel) {
-  const int64_t first = panel * kPanelRows;
-  const uint32_t from = task.begin > first ? static_cast<uint32_t>(task.begin - first) : 0;
-  const uint32_t to = static_cast<uint32_t>(Min(kPanelRows, task.end - first));
-  return static_cast<__mmask16>((0xffffu >> (16 - to)) & (0xffffu << from));
-}
-
-// Finished sums of `rows` rows with a panel, to their place.
-LLMRT_AVX512_INLINE void StoreTotals(const MatMulTask& task, int64_t panel, int64_t m0,
-                                     int64_t rows, const float (*totals)[kPanelRows]) {
-  const __mmask16 lanes = LanesOf(task, panel);
-  for (int64_t m = 0; m < rows; ++m) {
-    float* out = task.out + (m0 + m) * task.out_stride + panel * kPanelRows;
-    __m512 total = _mm512_load_ps(totals[m]);
-    if (task.accumulate) total = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, out), total);
-    _mm512_mask_storeu_ps(out, lanes, total);
-  }
-}
 
 // The tree of numerics/lanes.h for 16 vectors at once: element v of the result is the sum of v[v].
 // Each step adds upper halves to lower halves of two vectors and keeps both results in one.
-LLMRT_AVX512_INLINE __m512 SumLanes16(const __m512 (&v)[16]) {
+LLMRT_512_INLINE __m512 SumLanes16(const __m512 (&v)[16]) {
   __m512 s8[8], s4[4], s2[2];
   for (int i = 0; i < 8; ++i) {
     const __m512 a = v[2 * i], b = v[2 * i + 1];
@@ -68,11 +45,10 @@ LLMRT_AVX512_INLINE __m512 SumLanes16(const __m512 (&v)[16]) {
     const __m512 a = s4[2 * i], b = s4[2 * i + 1];
     s2[i] = _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee));
   }
-  const __m512 sums = _mm512_add_ps(_mm512_shuffle_ps(s2[0], s2[1], 0x88),
-                                    _mm512_shuffle_ps(s2[0], s2[1], 0xdd));
+  const __m512 sums =
+      _mm512_add_ps(_mm512_shuffle_ps(s2[0], s2[1], 0x88), _mm512_shuffle_ps(s2[0], s2[1], 0xdd));
   // Sum v has come to element 4 (v % 4) + v / 4.
-  const __m512i order =
-      _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   return _mm512_permutexvar_ps(order, sums);
 }
 
@@ -84,7 +60,7 @@ static_assert(sizeof(LanesScratch) <= kScratchBytes);
 
 // 16 values of a feature; `weights` points at a group of the panel.
 template <WeightType kType>
-LLMRT_AVX512_INLINE __m512 LoadWeights(const uint8_t* weights, int64_t feature) {
+LLMRT_512_INLINE __m512 LoadWeights(const uint8_t* weights, int64_t feature) {
   if constexpr (kType == WeightType::kF16) {
     return _mm512_cvtph_ps(
         _mm256_load_si256(reinterpret_cast<const __m256i*>(weights + feature * 32)));
@@ -93,26 +69,20 @@ LLMRT_AVX512_INLINE __m512 LoadWeights(const uint8_t* weights, int64_t feature) 
 }
 
 // Values [k, k + 16) of a row of activations, whose padding is zeros.
-LLMRT_AVX512_INLINE __m512 LoadActivations(const MatMulTask& task, int64_t m, int64_t k) {
+LLMRT_512_INLINE __m512 LoadActivations(const MatMulTask& task, int64_t m, int64_t k) {
   const uint8_t* row = task.activations + m * task.activation_stride;
   return _mm512_loadu_ps(reinterpret_cast<const float*>(row) + k);
 }
 
-LLMRT_AVX512_INLINE void AddTo(float* total, __m512 sum) {
-  _mm512_store_ps(total, _mm512_add_ps(_mm512_load_ps(total), sum));
-}
-
 // One chunk of a panel, `groups` of 16 values from `weights`, with row m.
 template <WeightType kType>
-LLMRT_AVX512_INLINE void AddOneRow(const MatMulTask& task, const uint8_t* weights, int64_t m,
-                                   int64_t k, int64_t groups, float* total) {
+LLMRT_512_INLINE void AddOneRow(const MatMulTask& task, const uint8_t* weights, int64_t m,
+                                int64_t k, int64_t groups, float* total) {
   constexpr int64_t kGroupBytes = LayoutOf(kType).group_bytes;
   __m512 lanes[kPanelRows];
   for (__m512& sum : lanes) sum = _mm512_setzero_ps();
   for (int64_t g = 0; g < groups; ++g, weights += kGroupBytes) {
-    for (int64_t i = 0; i < kGroupBytes; i += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(weights + kPrefetchBytes + i), _MM_HINT_T1);
-    }
+    PrefetchAhead(weights, kGroupBytes);
     const __m512 a = LoadActivations(task, m, k + g * kLanes);
 #pragma GCC unroll 16
     for (int j = 0; j < kPanelRows; ++j) {
@@ -124,8 +94,8 @@ LLMRT_AVX512_INLINE void AddOneRow(const MatMulTask& task, const uint8_t* weight
 
 // The same with rows m and m + 1, eight features at a time.
 template <WeightType kType>
-LLMRT_AVX512_INLINE void AddTwoRows(const MatMulTask& task, const uint8_t* weights, int64_t m,
-                                    int64_t k, int64_t groups, float (*totals)[kPanelRows]) {
+LLMRT_512_INLINE void AddTwoRows(const MatMulTask& task, const uint8_t* weights, int64_t m,
+                                 int64_t k, int64_t groups, float (*totals)[kPanelRows]) {
   constexpr int64_t kGroupBytes = LayoutOf(kType).group_bytes;
   for (int64_t half = 0; half < kPanelRows; half += 8) {
     __m512 lanes[16];  // eight features of the first row, then of the second
@@ -144,16 +114,15 @@ LLMRT_AVX512_INLINE void AddTwoRows(const MatMulTask& task, const uint8_t* weigh
     float* first = totals[0] + half;
     float* second = totals[1] + half;
     _mm256_store_ps(first, _mm256_add_ps(_mm256_load_ps(first), _mm512_castps512_ps256(sums)));
-    _mm256_store_ps(second,
-                    _mm256_add_ps(_mm256_load_ps(second), _mm512_extractf32x8_ps(sums, 1)));
+    _mm256_store_ps(second, _mm256_add_ps(_mm256_load_ps(second), _mm512_extractf32x8_ps(sums, 1)));
   }
 }
 
 // One chunk of a panel with the rows of a band.
 template <WeightType kType>
-LLMRT_AVX512_INLINE void AddRows(const MatMulTask& task, const uint8_t* weights, int64_t m0,
-                                 int64_t rows, int64_t k, int64_t groups,
-                                 float (*totals)[kPanelRows]) {
+LLMRT_512_INLINE void AddRows(const MatMulTask& task, const uint8_t* weights, int64_t m0,
+                              int64_t rows, int64_t k, int64_t groups,
+                              float (*totals)[kPanelRows]) {
   int64_t m = 0;
   for (; m + 2 <= rows; m += 2) {
     AddTwoRows<kType>(task, weights, m0 + m, k, groups, totals + m);
@@ -165,8 +134,8 @@ LLMRT_AVX512_INLINE void AddRows(const MatMulTask& task, const uint8_t* weights,
 constexpr int64_t kConvertRows = 3;
 
 template <WeightType kType>
-LLMRT_AVX512_INLINE void MultiplyLanes(const MatMulTask& task, int64_t panel, int64_t m0,
-                                       int64_t rows, LanesScratch& scratch) {
+LLMRT_512_INLINE void MultiplyLanes(const MatMulTask& task, int64_t panel, int64_t m0, int64_t rows,
+                                    LanesScratch& scratch) {
   constexpr int64_t kGroupBytes = LayoutOf(kType).group_bytes;
   for (int64_t m = 0; m < rows; ++m) _mm512_store_ps(scratch.totals[m], _mm512_setzero_ps());
   const uint8_t* weights = task.panels + panel * task.panel_bytes;
@@ -188,7 +157,7 @@ LLMRT_AVX512_INLINE void MultiplyLanes(const MatMulTask& task, int64_t panel, in
 }
 
 template <WeightType kType>
-LLMRT_AVX512_INLINE void MatMulLanes(const MatMulTask& task) {
+LLMRT_512_INLINE void MatMulLanes(const MatMulTask& task) {
   LanesScratch& scratch = *reinterpret_cast<LanesScratch*>(task.scratch);
   for (int64_t m0 = 0; m0 < task.num_rows; m0 += kBandRows) {
     const int64_t rows = Min(kBandRows, task.num_rows - m0);
@@ -211,9 +180,8 @@ static_assert(sizeof(PairsScratch) <= kScratchBytes);
 
 // The chunk sums of kM rows of activations with the chunk of a panel, added to their totals.
 template <int kM>
-LLMRT_AVX512_INLINE void AddPairs(const uint8_t* weights, int64_t count,
-                                  const float (*activations)[kChunkK],
-                                  float (*totals)[kPanelRows]) {
+LLMRT_512_INLINE void AddPairs(const uint8_t* weights, int64_t count,
+                               const float (*activations)[kChunkK], float (*totals)[kPanelRows]) {
   const __m512i odd_mask = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
   __m512 acc[kM];
   for (__m512& sum : acc) sum = _mm512_setzero_ps();
@@ -222,7 +190,7 @@ LLMRT_AVX512_INLINE void AddPairs(const uint8_t* weights, int64_t count,
     for (int i = 0; i < kM; ++i) even_sum[i] = odd_sum[i] = _mm512_setzero_ps();
     for (int64_t k = block; k < block + kPairsK; k += 2) {
       const uint8_t* address = weights + k / 2 * kPairBytes;
-      _mm_prefetch(reinterpret_cast<const char*>(address + kPrefetchBytes), _MM_HINT_T1);
+      PrefetchAhead(address, kPairBytes);
       const __m512i pair = _mm512_load_si512(address);
       const __m512 even = _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16));
       const __m512 odd = _mm512_castsi512_ps(_mm512_and_si512(pair, odd_mask));
@@ -239,8 +207,8 @@ LLMRT_AVX512_INLINE void AddPairs(const uint8_t* weights, int64_t count,
   for (int i = 0; i < kM; ++i) AddTo(totals[i], acc[i]);
 }
 
-LLMRT_AVX512_INLINE void WidenActivations(const MatMulTask& task, int64_t m, int64_t rows,
-                                          int64_t k, int64_t count, PairsScratch& scratch) {
+LLMRT_512_INLINE void WidenActivations(const MatMulTask& task, int64_t m, int64_t rows, int64_t k,
+                                       int64_t count, PairsScratch& scratch) {
   for (int64_t i = 0; i < rows; ++i) {
     const uint8_t* in = task.activations + (m + i) * task.activation_stride + k * 2;
     for (int64_t j = 0; j < count; j += 16) {
@@ -253,14 +221,14 @@ LLMRT_AVX512_INLINE void WidenActivations(const MatMulTask& task, int64_t m, int
 
 // Rows of weights and of activations are padded with zeros to whole 32s.
 template <int kM>
-LLMRT_AVX512_INLINE void AddPairsRows(const MatMulTask& task, const uint8_t* chunk, int64_t m0,
-                                      int64_t m, int64_t k, int64_t count, PairsScratch& scratch) {
+LLMRT_512_INLINE void AddPairsRows(const MatMulTask& task, const uint8_t* chunk, int64_t m0,
+                                   int64_t m, int64_t k, int64_t count, PairsScratch& scratch) {
   WidenActivations(task, m0 + m, kM, k, count, scratch);
   AddPairs<kM>(chunk, count, scratch.activations, scratch.totals + m);
 }
 
-LLMRT_AVX512_INLINE void MultiplyPairs(const MatMulTask& task, int64_t panel, int64_t m0,
-                                       int64_t rows, PairsScratch& scratch) {
+LLMRT_512_INLINE void MultiplyPairs(const MatMulTask& task, int64_t panel, int64_t m0, int64_t rows,
+                                    PairsScratch& scratch) {
   for (int64_t m = 0; m < rows; ++m) _mm512_store_ps(scratch.totals[m], _mm512_setzero_ps());
   const uint8_t* weights = task.panels + panel * task.panel_bytes;
   for (int64_t k = 0; k < task.cols; k += kChunkK) {

@@ -1,7 +1,12 @@
-// Products with quantized weights in vectors of 512 bits, for the tiers avx512 and vnni (formulas:
-// ops/matmul.h; panels: cpu/panel_layout.h). The tiers differ in how a dword of weights meets a
-// dword of activations: kDot of each, given as a template parameter. For *_avx512.cc and *_vnni.cc
-// only.
+// Products with quantized weights in vectors of 512 bits, for the tiers avx512, vnni and amx
+// (formulas: ops/matmul.h; panels: cpu/panel_layout.h). Tiers differ in how weights meet
+// activations; each gives an Engine, a type with static functions only:
+//
+//   Add<kType, kCount, kRows>(w, q, sum)   sum[i] += products of kCount dwords of weights with the
+//                                          dwords of row i
+//   AddPanel<kType>(panel, first, count, band, totals)   a chunk of a panel for all rows of a band
+//
+// For the files of those tiers only.
 //
 // A vector holds one dword, four values along K, of each of 16 features, so a block of 32 values is
 // eight vectors of weights; a dword of one row of activations is broadcast to meet them. The
@@ -18,12 +23,8 @@
 #include <immintrin.h>
 
 #include <cstdint>
-#include <cstring>
 
-#include "cpu/kernel_table.h"
-#include "cpu/panel_layout.h"
-
-#define LLMRT_512_INLINE static inline __attribute__((always_inline))
+#include "cpu/panel_512.h"
 
 namespace llmrt::cpu::x512 {
 
@@ -40,10 +41,6 @@ constexpr int64_t kStreamRows = 8;
 // Of the order for many rows: rows and panels whose sums lie in scratch.
 constexpr int64_t kBandRows = 128;
 constexpr int64_t kBandPanels = 16;
-// Streamed panels are asked for so far ahead.
-constexpr int64_t kPrefetchBytes = 4096;
-
-LLMRT_512_INLINE int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 template <WeightType kType>
 struct Traits {
@@ -207,7 +204,7 @@ LLMRT_512_INLINE Scales<kType> LoadScales(const uint8_t* group, int64_t part) {
 }
 
 // One block of a panel against one block of kM rows.
-template <typename Dot, WeightType kType, int kM>
+template <typename Engine, WeightType kType, int kM>
 LLMRT_512_INLINE void AddBlock(const uint8_t* group, int64_t part,
                                const ActivationTile<kType, kM>& tile, __m512 (&acc)[kM]) {
   using T = Traits<kType>;
@@ -224,8 +221,8 @@ LLMRT_512_INLINE void AddBlock(const uint8_t* group, int64_t part,
     for (int g = 0; g < T::kScaleGroups; ++g) {
       __m512i sum[kStep];
       for (int i = 0; i < kStep; ++i) sum[i] = _mm512_set1_epi32(tile.start[g][m0 + i]);
-      Dot::template Add<kType, kGroupDwords, kStep>(w + g * kGroupDwords,
-                                                    tile.q[m0] + g * kGroupDwords * 4, sum);
+      Engine::template Add<kType, kGroupDwords, kStep>(w + g * kGroupDwords,
+                                                       tile.q[m0] + g * kGroupDwords * 4, sum);
       for (int i = 0; i < kStep; ++i) {
         acc[m0 + i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i]),
                                       _mm512_mul_ps(scales.scale[g], d_a[i]), acc[m0 + i]);
@@ -241,7 +238,7 @@ LLMRT_512_INLINE void AddBlock(const uint8_t* group, int64_t part,
 }
 
 // Blocks [first, first + count) of a panel against tiles[0 .. count), summed from zero.
-template <typename Dot, WeightType kType, int kM, bool kPrefetch>
+template <typename Engine, WeightType kType, int kM, bool kPrefetch>
 LLMRT_512_INLINE void SumChunk(const uint8_t* panel, int64_t first, int64_t count,
                                const ActivationTile<kType, kM>* tiles, __m512 (&acc)[kM]) {
   using T = Traits<kType>;
@@ -252,32 +249,14 @@ LLMRT_512_INLINE void SumChunk(const uint8_t* panel, int64_t first, int64_t coun
     const int64_t part = block % T::kGroupBlocks;
     if constexpr (kPrefetch) {
       constexpr int64_t kBytes = T::kLayout.group_bytes / T::kGroupBlocks;
-      const uint8_t* ahead = group + part * kBytes + kPrefetchBytes;
-      for (int64_t i = 0; i < kBytes; i += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T1);
-      }
+      PrefetchAhead(group + part * kBytes, kBytes);
     }
-    AddBlock<Dot>(group, part, tiles[b], acc);
+    AddBlock<Engine>(group, part, tiles[b], acc);
   }
 }
 
-// The lanes of panel `panel` whose features lie in the task's range.
-LLMRT_512_INLINE __mmask16 LanesOf(const MatMulTask& task, int64_t panel) {
-  const int64_t first = panel * kPanelRows;
-  const uint32_t from = task.begin > first ? static_cast<uint32_t>(task.begin - first) : 0;
-  const uint32_t to = static_cast<uint32_t>(Min(kPanelRows, task.end - first));
-  return static_cast<__mmask16>((0xffffu >> (16 - to)) & (0xffffu << from));
-}
-
-LLMRT_512_INLINE void StoreTotal(const MatMulTask& task, int64_t m, int64_t panel, __m512 total) {
-  const __mmask16 lanes = LanesOf(task, panel);
-  float* out = task.out + m * task.out_stride + panel * kPanelRows;
-  if (task.accumulate) total = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, out), total);
-  _mm512_mask_storeu_ps(out, lanes, total);
-}
-
 // All rows, kM at most, times panels one after the other, each from end to end.
-template <typename Dot, WeightType kType, int kM>
+template <typename Engine, WeightType kType, int kM>
 LLMRT_512_INLINE void Stream(const MatMulTask& task) {
   auto* tiles = reinterpret_cast<ActivationTile<kType, kM>*>(task.scratch);
   const int64_t num_blocks = task.cols / kBlockValues;
@@ -287,8 +266,8 @@ LLMRT_512_INLINE void Stream(const MatMulTask& task) {
     for (__m512& sum : total) sum = _mm512_setzero_ps();
     for (int64_t first = 0; first < num_blocks; first += kChunkBlocks) {
       __m512 acc[kM];
-      SumChunk<Dot, kType, kM, true>(task.panels + panel * task.panel_bytes, first,
-                                     Min(kChunkBlocks, num_blocks - first), tiles + first, acc);
+      SumChunk<Engine, kType, kM, true>(task.panels + panel * task.panel_bytes, first,
+                                        Min(kChunkBlocks, num_blocks - first), tiles + first, acc);
       for (int m = 0; m < kM; ++m) total[m] = _mm512_add_ps(total[m], acc[m]);
     }
     for (int m = 0; m < kM; ++m) {
@@ -297,10 +276,17 @@ LLMRT_512_INLINE void Stream(const MatMulTask& task) {
   }
 }
 
+// A chunk of the activations of a band.
+template <WeightType kType>
+struct BandTiles {
+  int64_t count;  // of row tiles that hold rows
+  ActivationTile<kType, kRowsMax> tiles[kBandRows / kRowsMax][kChunkBlocks];
+};
+
 // Laid over the worker's scratch memory: a chunk of the activations of a band, and the band's sums.
 template <WeightType kType>
 struct BandScratch {
-  ActivationTile<kType, kRowsMax> tiles[kBandRows / kRowsMax][kChunkBlocks];
+  alignas(64) BandTiles<kType> band;
   alignas(64) float totals[kBandPanels][kBandRows][kPanelRows];
 };
 
@@ -311,68 +297,77 @@ struct Band {
   int64_t num_panels;
 };
 
-// The chunk that begins at block `first`, for every panel and row of the band.
-template <typename Dot, WeightType kType>
-LLMRT_512_INLINE void AddBandChunk(const MatMulTask& task, const Band& band, int64_t first,
-                                   int64_t count, BandScratch<kType>& scratch) {
-  for (int64_t m = 0; m < band.num_rows; m += kRowsMax) {
-    PackActivations(task.activations + (band.first_row + m) * task.activation_stride +
-                        first * kActivationBytes,
-                    task.activation_stride, count, Min(kRowsMax, band.num_rows - m),
-                    scratch.tiles[m / kRowsMax]);
-  }
-  for (int64_t p = 0; p < band.num_panels; ++p) {
-    const uint8_t* panel = task.panels + (band.first_panel + p) * task.panel_bytes;
-    for (int64_t m = 0; m < band.num_rows; m += kRowsMax) {
-      __m512 acc[kRowsMax];
-      SumChunk<Dot, kType, kRowsMax, false>(panel, first, count, scratch.tiles[m / kRowsMax], acc);
-      float(*totals)[kPanelRows] = scratch.totals[p] + m;
-      for (int i = 0; i < kRowsMax; ++i) {
-        const __m512 before = first == 0 ? _mm512_setzero_ps() : _mm512_load_ps(totals[i]);
-        _mm512_store_ps(totals[i], _mm512_add_ps(before, acc[i]));
-      }
-    }
+LLMRT_512_INLINE void AddToTotals(const __m512 (&acc)[kRowsMax], float (*totals)[kPanelRows]) {
+  for (int i = 0; i < kRowsMax; ++i) AddTo(totals[i], acc[i]);
+}
+
+// Engine::AddPanel by vectors alone: a row tile after the other.
+template <typename Engine, WeightType kType>
+LLMRT_512_INLINE void AddPanelByVectors(const uint8_t* panel, int64_t first, int64_t count,
+                                        const BandTiles<kType>& band, float (*totals)[kPanelRows]) {
+  for (int64_t t = 0; t < band.count; ++t) {
+    __m512 acc[kRowsMax];
+    SumChunk<Engine, kType, kRowsMax, false>(panel, first, count, band.tiles[t], acc);
+    AddToTotals(acc, totals + t * kRowsMax);
   }
 }
 
-template <typename Dot, WeightType kType>
+template <WeightType kType>
+LLMRT_512_INLINE void PackBand(const MatMulTask& task, const Band& band, int64_t first,
+                               int64_t count, BandTiles<kType>& out) {
+  out.count = (band.num_rows + kRowsMax - 1) / kRowsMax;
+  for (int64_t t = 0; t < out.count; ++t) {
+    const int64_t row = band.first_row + t * kRowsMax;
+    PackActivations(task.activations + row * task.activation_stride + first * kActivationBytes,
+                    task.activation_stride, count, Min(kRowsMax, band.num_rows - t * kRowsMax),
+                    out.tiles[t]);
+  }
+}
+
+template <typename Engine, WeightType kType>
 LLMRT_512_INLINE void MultiplyBand(const MatMulTask& task, const Band& band) {
   static_assert(sizeof(BandScratch<kType>) <= kScratchBytes);
   BandScratch<kType>& scratch = *reinterpret_cast<BandScratch<kType>*>(task.scratch);
   const int64_t num_blocks = task.cols / kBlockValues;
+  const int64_t rows = (band.num_rows + kRowsMax - 1) / kRowsMax * kRowsMax;
+  for (int64_t p = 0; p < band.num_panels; ++p) {
+    __builtin_memset(scratch.totals[p], 0, rows * sizeof(scratch.totals[p][0]));
+  }
   for (int64_t first = 0; first < num_blocks; first += kChunkBlocks) {
-    AddBandChunk<Dot>(task, band, first, Min(kChunkBlocks, num_blocks - first), scratch);
+    const int64_t count = Min(kChunkBlocks, num_blocks - first);
+    PackBand(task, band, first, count, scratch.band);
+    for (int64_t p = 0; p < band.num_panels; ++p) {
+      Engine::template AddPanel<kType>(task.panels + (band.first_panel + p) * task.panel_bytes,
+                                       first, count, scratch.band, scratch.totals[p]);
+    }
   }
   for (int64_t p = 0; p < band.num_panels; ++p) {
-    for (int64_t m = 0; m < band.num_rows; ++m) {
-      StoreTotal(task, band.first_row + m, band.first_panel + p,
-                 _mm512_load_ps(scratch.totals[p][m]));
-    }
+    StoreTotals(task, band.first_panel + p, band.first_row, band.num_rows, scratch.totals[p]);
   }
 }
 
-template <typename Dot, WeightType kType>
+template <typename Engine, WeightType kType>
 LLMRT_512_INLINE void MultiplyBands(const MatMulTask& task) {
   const int64_t first_panel = task.begin / kPanelRows;
   const int64_t end_panel = (task.end + kPanelRows - 1) / kPanelRows;
   for (int64_t m = 0; m < task.num_rows; m += kBandRows) {
     for (int64_t p = first_panel; p < end_panel; p += kBandPanels) {
-      MultiplyBand<Dot, kType>(
+      MultiplyBand<Engine, kType>(
           task, {m, Min(kBandRows, task.num_rows - m), p, Min(kBandPanels, end_panel - p)});
     }
   }
 }
 
-template <typename Dot, WeightType kType>
+template <typename Engine, WeightType kType>
 LLMRT_512_INLINE void MatMul(const MatMulTask& task) {
   const int64_t num_blocks = task.cols / kBlockValues;
   const bool fits = num_blocks * static_cast<int64_t>(sizeof(ActivationTile<kType, 8>)) <=
                     static_cast<int64_t>(kScratchBytes);
-  if (task.num_rows > kStreamRows || !fits) return MultiplyBands<Dot, kType>(task);
-  if (task.num_rows > 4) return Stream<Dot, kType, 8>(task);
-  if (task.num_rows > 2) return Stream<Dot, kType, 4>(task);
-  if (task.num_rows == 2) return Stream<Dot, kType, 2>(task);
-  Stream<Dot, kType, 1>(task);
+  if (task.num_rows > kStreamRows || !fits) return MultiplyBands<Engine, kType>(task);
+  if (task.num_rows > 4) return Stream<Engine, kType, 8>(task);
+  if (task.num_rows > 2) return Stream<Engine, kType, 4>(task);
+  if (task.num_rows == 2) return Stream<Engine, kType, 2>(task);
+  Stream<Engine, kType, 1>(task);
 }
 
 }  // namespace llmrt::cpu::x512

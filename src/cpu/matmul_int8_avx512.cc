@@ -12,7 +12,7 @@ using backend::WeightType;
 // pairs fit one int16: 4 bits 8 dwords, 5 bits 4, 6 bits 2.
 constexpr int RunOf(int most) { return 32767 / (most * 127 * 2); }
 
-struct MaddDot {
+struct MaddEngine {
   template <int kRun, int kCount>
   static inline __attribute__((always_inline)) __m512i SumRuns(__m512i start, const __m512i* w,
                                                                const int8_t* q) {
@@ -23,8 +23,7 @@ struct MaddDot {
       __m512i run = _mm512_maddubs_epi16(w[v], x512::BroadcastDword(q + 4 * v));
 #pragma GCC unroll 8
       for (int i = v + 1; i < v + kStep; ++i) {
-        run = _mm512_add_epi16(run,
-                               _mm512_maddubs_epi16(w[i], x512::BroadcastDword(q + 4 * i)));
+        run = _mm512_add_epi16(run, _mm512_maddubs_epi16(w[i], x512::BroadcastDword(q + 4 * i)));
       }
       sum = _mm512_add_epi32(sum, _mm512_madd_epi16(run, _mm512_set1_epi16(1)));
     }
@@ -42,8 +41,7 @@ struct MaddDot {
       const __m512i a = x512::BroadcastDword(q + 4 * v);
       low = _mm512_add_epi16(low, _mm512_maddubs_epi16(_mm512_and_si512(w[v], nibble), a));
       high = _mm512_add_epi16(
-          high,
-          _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(w[v], 4), nibble), a));
+          high, _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(w[v], 4), nibble), a));
     }
     const __m512i one = _mm512_set1_epi16(1);
     const __m512i sum = _mm512_add_epi32(start, _mm512_madd_epi16(low, one));
@@ -65,17 +63,25 @@ struct MaddDot {
       }
     }
   }
+
+  template <WeightType kType>
+  static inline __attribute__((always_inline)) void AddPanel(const uint8_t* panel, int64_t first,
+                                                             int64_t count,
+                                                             const x512::BandTiles<kType>& band,
+                                                             float (*totals)[kPanelRows]) {
+    x512::AddPanelByVectors<MaddEngine>(panel, first, count, band, totals);
+  }
 };
 
 }  // namespace
 
-void MatMulQ8_0(const MatMulTask& task) { x512::MatMul<MaddDot, WeightType::kQ8_0>(task); }
-void MatMulQ4_0(const MatMulTask& task) { x512::MatMul<MaddDot, WeightType::kQ4_0>(task); }
-void MatMulQ4_1(const MatMulTask& task) { x512::MatMul<MaddDot, WeightType::kQ4_1>(task); }
-void MatMulQ5_0(const MatMulTask& task) { x512::MatMul<MaddDot, WeightType::kQ5_0>(task); }
-void MatMulQ5_1(const MatMulTask& task) { x512::MatMul<MaddDot, WeightType::kQ5_1>(task); }
-void MatMulQ4_K(const MatMulTask& task) { x512::MatMul<MaddDot, WeightType::kQ4_K>(task); }
-void MatMulQ5_K(const MatMulTask& task) { x512::MatMul<MaddDot, WeightType::kQ5_K>(task); }
-void MatMulQ6_K(const MatMulTask& task) { x512::MatMul<MaddDot, WeightType::kQ6_K>(task); }
+void MatMulQ8_0(const MatMulTask& task) { x512::MatMul<MaddEngine, WeightType::kQ8_0>(task); }
+void MatMulQ4_0(const MatMulTask& task) { x512::MatMul<MaddEngine, WeightType::kQ4_0>(task); }
+void MatMulQ4_1(const MatMulTask& task) { x512::MatMul<MaddEngine, WeightType::kQ4_1>(task); }
+void MatMulQ5_0(const MatMulTask& task) { x512::MatMul<MaddEngine, WeightType::kQ5_0>(task); }
+void MatMulQ5_1(const MatMulTask& task) { x512::MatMul<MaddEngine, WeightType::kQ5_1>(task); }
+void MatMulQ4_K(const MatMulTask& task) { x512::MatMul<MaddEngine, WeightType::kQ4_K>(task); }
+void MatMulQ5_K(const MatMulTask& task) { x512::MatMul<MaddEngine, WeightType::kQ5_K>(task); }
+void MatMulQ6_K(const MatMulTask& task) { x512::MatMul<MaddEngine, WeightType::kQ6_K>(task); }
 
 }  // namespace llmrt::cpu::avx512

@@ -12,6 +12,10 @@
 #include "gtest/gtest.h"
 
 namespace llmrt::cpu {
+
+// imitated_amx.cc
+extern const KernelTable kImitatedAmxKernels;
+
 namespace {
 
 using backend::CpuTier;
@@ -114,6 +118,8 @@ const KernelTable& CountedTable(CpuTier tier) {
       return Counted<kAvx512Kernels>::Table();
     case CpuTier::kVnni:
       return Counted<kVnniKernels>::Table();
+    case CpuTier::kAmx:
+      return UseAmx() ? Counted<kAmxKernels>::Table() : Counted<kImitatedAmxKernels>::Table();
     default:
       return Counted<kPortableKernels>::Table();
   }
@@ -151,6 +157,10 @@ class KernelsReached : public testing::Environment {
     if (HasAvx2()) ExpectAllReached(CpuTier::kAvx2, Counted<kAvx2Kernels>::counts);
     if (HasAvx512()) ExpectAllReached(CpuTier::kAvx512, Counted<kAvx512Kernels>::counts);
     if (HasVnni()) ExpectAllReached(CpuTier::kVnni, Counted<kVnniKernels>::counts);
+    if (HasVnni()) {
+      ExpectAllReached(CpuTier::kAmx, UseAmx() ? Counted<kAmxKernels>::counts
+                                               : Counted<kImitatedAmxKernels>::counts);
+    }
   }
 };
 
@@ -163,6 +173,7 @@ std::vector<CpuTier> TestedTiers() {
   for (const CpuTier tier : {CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni}) {
     if (RunsTier(tier)) tiers.push_back(tier);
   }
+  if (HasVnni()) tiers.push_back(CpuTier::kAmx);
   return tiers;
 }
 

@@ -15,7 +15,8 @@
 
 namespace llmrt::cpu {
 
-// The tiers that run here: portable, and avx2 where the processor has it.
+// The tiers that run here; amx also where the processor has AVX-512 VNNI but no AMX, with imitated
+// tile registers.
 std::vector<backend::CpuTier> TestedTiers();
 
 // A backend over the counting table of `tier`. It and its memory live for the whole program; one

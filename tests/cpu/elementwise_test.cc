@@ -153,7 +153,8 @@ TEST_P(ElementwiseTest, EmbedGivesTheDequantizedRowOfEveryType) {
     std::vector<float> expected(70 * kDim), out(70 * kDim, kNan);
     ops::OracleEmbed({.batch = &view, .table = table.plain.get(), .out = expected.data()}, {0, 70});
     InPieces(random_, GetParam(), 70, [&](backend::Backend& backend, Range range) {
-      return backend.Embed({.batch = &view, .table = table.For(&backend), .out = out.data()}, range);
+      return backend.Embed({.batch = &view, .table = table.For(&backend), .out = out.data()},
+                           range);
     });
     ASSERT_EQ(ops::FirstDifference(out, expected), -1) << backend::GeometryOf(type).name;
   }

@@ -180,9 +180,8 @@ TEST_P(RowCountsTest, SwiGlu) {
 // The op over a table of `type`, whose tokens are drawn anew for each number of rows.
 RowOp MakeEmbed(ops::Random& random, backend::WeightType type, int64_t dim, int64_t rows) {
   constexpr int64_t kVocabulary = 37;
-  const BothLayouts table =
-      MakeBothLayouts(type, kVocabulary, dim,
-                      ops::RandomWeights(random, type, kVocabulary, dim, Spread::kWide));
+  const BothLayouts table = MakeBothLayouts(
+      type, kVocabulary, dim, ops::RandomWeights(random, type, kVocabulary, dim, Spread::kWide));
   auto batch = std::make_shared<ops::OwnedBatch>();
   batch->tables.emplace_back();
   for (int64_t row = 0; row < rows; ++row) {

@@ -1,0 +1,20 @@
+#include "cpu/kernels_amx.h"
+
+#include "cpu/kernels_avx2.h"
+#include "cpu/kernels_avx512.h"
+
+namespace llmrt::cpu {
+
+const KernelTable kAmxKernels = {
+    .matmul = {avx512::MatMulF32, avx512::MatMulF16, amx::MatMulBF16, amx::MatMulQ8_0,
+               amx::MatMulQ4_0, amx::MatMulQ4_1, amx::MatMulQ5_0, amx::MatMulQ5_1, amx::MatMulQ4_K,
+               amx::MatMulQ5_K, amx::MatMulQ6_K},
+    .attention = {avx2::AttentionF32, avx2::AttentionF16, avx2::AttentionBF16},
+    .store_kv = {avx2::StoreKvF32, avx2::StoreKvF16, avx2::StoreKvBF16},
+    .prepare = {avx2::PrepareF32, avx2::PrepareBF16, avx2::PrepareInt8},
+    .rms_norm = avx2::RmsNorm,
+    .rope = avx2::Rope,
+    .swiglu = avx2::SwiGlu,
+};
+
+}  // namespace llmrt::cpu
