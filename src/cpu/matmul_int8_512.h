@@ -37,7 +37,7 @@ constexpr int64_t kActivationBytes = sizeof(backend::ActivationBlock);
 // the 32 registers.
 constexpr int kRowsMax = 16;
 // Up to so many rows a product waits for memory.
-constexpr int64_t kStreamRows = 8;
+constexpr int64_t kStreamRows = 16;
 // Of the order for many rows: rows and panels whose sums lie in scratch.
 constexpr int64_t kBandRows = 128;
 constexpr int64_t kBandPanels = 16;
@@ -361,9 +361,10 @@ LLMRT_512_INLINE void MultiplyBands(const MatMulTask& task) {
 template <typename Engine, WeightType kType>
 LLMRT_512_INLINE void MatMul(const MatMulTask& task) {
   const int64_t num_blocks = task.cols / kBlockValues;
-  const bool fits = num_blocks * static_cast<int64_t>(sizeof(ActivationTile<kType, 8>)) <=
+  const bool fits = num_blocks * static_cast<int64_t>(sizeof(ActivationTile<kType, kRowsMax>)) <=
                     static_cast<int64_t>(kScratchBytes);
   if (task.num_rows > kStreamRows || !fits) return MultiplyBands<Engine, kType>(task);
+  if (task.num_rows > 8) return Stream<Engine, kType, 16>(task);
   if (task.num_rows > 4) return Stream<Engine, kType, 8>(task);
   if (task.num_rows > 2) return Stream<Engine, kType, 4>(task);
   if (task.num_rows == 2) return Stream<Engine, kType, 2>(task);

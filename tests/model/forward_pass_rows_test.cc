@@ -71,7 +71,6 @@ const std::vector<Loss>& LossesOfManyRows() {
 class RemoveRowsTest : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    if (!testing::HasTier(GetParam().tier)) GTEST_SKIP() << "this machine lacks the tier";
     options_.tier = GetParam().tier;
     options_.threads = GetParam().threads;
     options_.slice_cost = 1;  // the smallest slices there are
@@ -113,10 +112,10 @@ class RemoveRowsTest : public ::testing::TestWithParam<Case> {
 
 INSTANTIATE_TEST_SUITE_P(Classes, RemoveRowsTest,
                          ::testing::Values(Case{WeightType::kF32, CpuTier::kPortable, 1},
-                                           Case{WeightType::kBF16, CpuTier::kAvx2, 2},
+                                           Case{WeightType::kBF16, CpuTier::kBest, 2},
                                            Case{WeightType::kQ8_0, CpuTier::kPortable, 1},
-                                           Case{WeightType::kF16, CpuTier::kAvx2, 1},
-                                           Case{WeightType::kQ4_0, CpuTier::kAvx2, 2}),
+                                           Case{WeightType::kF16, CpuTier::kBest, 1},
+                                           Case{WeightType::kQ4_0, CpuTier::kBest, 2}),
                          Name);
 
 void RemoveRowsTest::TryEverywhere(const int64_t (&all)[3], const Loss& loss, int64_t stride,

@@ -46,13 +46,13 @@ struct Case {
 
 std::string Name(const ::testing::TestParamInfo<Case>& info) {
   return std::string(backend::GeometryOf(info.param.type).name) +
-         (info.param.tier == CpuTier::kPortable ? "Portable" : "Avx2");
+         testing::NameOfTier(info.param.tier);
 }
 
 std::vector<Case> AllCases() {
   std::vector<Case> cases;
   for (int type = 0; type < backend::kWeightTypeCount; ++type) {
-    for (const CpuTier tier : {CpuTier::kPortable, CpuTier::kAvx2}) {
+    for (const CpuTier tier : testing::TiersHere()) {
       cases.push_back({static_cast<WeightType>(type), tier});
     }
   }
@@ -73,7 +73,6 @@ RandomModelSpec SpecFor(WeightType type) {
 class ForwardPassBitsTest : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    if (!testing::HasTier(GetParam().tier)) GTEST_SKIP() << "this machine lacks the tier";
     file_ = testing::OpenRandomModel(SpecFor(GetParam().type));
     options_.tier = GetParam().tier;
   }
@@ -156,14 +155,16 @@ class TierTest : public ::testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(Types, TierTest, ::testing::ValuesIn([] {
                            std::vector<Case> cases;
                            for (int type = 0; type < backend::kWeightTypeCount; ++type) {
-                             cases.push_back({static_cast<WeightType>(type), CpuTier::kAvx2});
+                             for (const CpuTier tier : testing::TiersHere()) {
+                               if (tier == CpuTier::kPortable) continue;
+                               cases.push_back({static_cast<WeightType>(type), tier});
+                             }
                            }
                            return cases;
                          }()),
                          Name);
 
 TEST_P(TierTest, AgreesWithThePortableTierBitForBit) {
-  if (!testing::HasTier(GetParam().tier)) GTEST_SKIP() << "this machine lacks the tier";
   const auto file = testing::OpenRandomModel(SpecFor(GetParam().type));
   const std::vector<int32_t> tokens = RandomTokens(50, 300, 6);
   RunnerOptions portable, other;
@@ -179,7 +180,6 @@ class LongContextTest : public ::testing::TestWithParam<std::tuple<backend::KvTy
   void SetUp() override {
     options_.kv_type = std::get<0>(GetParam());
     options_.tier = std::get<1>(GetParam());
-    if (!testing::HasTier(options_.tier)) GTEST_SKIP() << "this machine lacks the tier";
   }
 
   std::unique_ptr<formats::ModelFile> file_ =
@@ -192,11 +192,10 @@ INSTANTIATE_TEST_SUITE_P(KvTypes, LongContextTest,
                          ::testing::Combine(::testing::Values(backend::KvType::kF32,
                                                               backend::KvType::kF16,
                                                               backend::KvType::kBF16),
-                                            ::testing::Values(CpuTier::kPortable, CpuTier::kAvx2)),
+                                            ::testing::ValuesIn(testing::TiersHere())),
                          [](const auto& info) {
                            return std::string(backend::KvTypeName(std::get<0>(info.param))) +
-                                  (std::get<1>(info.param) == CpuTier::kPortable ? "Portable"
-                                                                                 : "Avx2");
+                                  testing::NameOfTier(std::get<1>(info.param));
                          });
 
 TEST_P(LongContextTest, LogitsAndKvAreTheSameForEveryChunking) {
@@ -288,12 +287,11 @@ class AbandonTest : public ::testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(Classes, AbandonTest,
                          ::testing::Values(Case{WeightType::kF32, CpuTier::kPortable},
                                            Case{WeightType::kQ8_0, CpuTier::kPortable},
-                                           Case{WeightType::kF16, CpuTier::kAvx2},
-                                           Case{WeightType::kQ8_0, CpuTier::kAvx2}),
+                                           Case{WeightType::kF16, CpuTier::kBest},
+                                           Case{WeightType::kQ8_0, CpuTier::kBest}),
                          Name);
 
 TEST_P(AbandonTest, AnAbandonedStepLeavesTheNextOneUntouched) {
-  if (!testing::HasTier(GetParam().tier)) GTEST_SKIP() << "this machine lacks the tier";
   const auto file = testing::OpenRandomModel(SpecFor(GetParam().type));
   RunnerOptions options;
   options.tier = GetParam().tier;

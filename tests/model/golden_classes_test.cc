@@ -171,8 +171,7 @@ double MissedChance(const std::vector<double>& gaps, double excused_gap) {
 }
 
 TEST_P(GoldenClassesTest, DefaultNumericsMoveLogitsAsTheirRoundingsMay) {
-  for (const auto tier : {backend::CpuTier::kPortable, backend::CpuTier::kAvx2}) {
-    if (!llmrt::testing::HasTier(tier)) continue;
+  for (const auto tier : llmrt::testing::TiersHere()) {
     Observed seen;
     for (size_t i = 0; i < golden_.size(); ++i) {
       Observe(golden_[i], deviations_.at("prompts")[i], Follow(golden_[i], tier), seen);

@@ -90,9 +90,8 @@ class GoldenRandomTest : public ::testing::TestWithParam<std::string> {
   // The class' promise in every tier of this machine.
   template <typename Limit>
   void CompareTiers(llmrt::testing::RunnerOptions options, int64_t chunk, Limit limit) {
-    for (const backend::CpuTier tier : {backend::CpuTier::kPortable, backend::CpuTier::kAvx2}) {
-      if (!llmrt::testing::HasTier(tier)) continue;
-      SCOPED_TRACE(tier == backend::CpuTier::kPortable ? "portable" : "AVX2");
+    for (const backend::CpuTier tier : llmrt::testing::TiersHere()) {
+      SCOPED_TRACE(llmrt::testing::NameOfTier(tier));
       options.tier = tier;
       Compare(options, chunk, limit);
     }

@@ -212,13 +212,37 @@ std::vector<uint8_t> StepRunner::KvBytes(int32_t sequence) {
   return all;
 }
 
-bool HasTier(backend::CpuTier tier) {
-  memory::LargeMemory memory(0);
-  backend::BackendOptions options;
-  options.memory = &memory;
-  options.threads = 1;
-  options.tier = tier;
-  return backend::CreateCpuBackend(options).ok();
+std::vector<backend::CpuTier> TiersHere() {
+  std::vector<backend::CpuTier> tiers;
+  for (const auto tier :
+       {backend::CpuTier::kPortable, backend::CpuTier::kAvx2, backend::CpuTier::kAvx512,
+        backend::CpuTier::kVnni, backend::CpuTier::kAmx}) {
+    memory::LargeMemory memory(0);
+    backend::BackendOptions options;
+    options.memory = &memory;
+    options.threads = 1;
+    options.tier = tier;
+    if (backend::CreateCpuBackend(options).ok()) tiers.push_back(tier);
+  }
+  return tiers;
+}
+
+std::string NameOfTier(backend::CpuTier tier) {
+  switch (tier) {
+    case backend::CpuTier::kAvx2:
+      return "Avx2";
+    case backend::CpuTier::kAvx512:
+      return "Avx512";
+    case backend::CpuTier::kVnni:
+      return "Vnni";
+    case backend::CpuTier::kAmx:
+      return "Amx";
+    case backend::CpuTier::kBest:
+      return "Best";
+    case backend::CpuTier::kPortable:
+      break;
+  }
+  return "Portable";
 }
 
 std::vector<int64_t> RandomPartition(int64_t count, int64_t largest, uint32_t seed) {

@@ -115,8 +115,9 @@ class StepRunner {
   int64_t slices_ = 0;
 };
 
-// True where this machine has the tier; a test that needs it says so otherwise.
-bool HasTier(backend::CpuTier tier);
+// The tiers that this machine has, the plainest first, and their names in names of tests.
+std::vector<backend::CpuTier> TiersHere();
+std::string NameOfTier(backend::CpuTier tier);
 
 // Sizes of at least 1 that add up to `count`, by seed: many small ones and some large.
 std::vector<int64_t> RandomPartition(int64_t count, int64_t largest, uint32_t seed);
