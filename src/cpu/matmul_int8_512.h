@@ -39,8 +39,8 @@ constexpr int kRowsMax = 16;
 // Up to so many rows a product waits for memory.
 constexpr int64_t kStreamRows = 16;
 // Of the order for many rows: rows and panels whose sums lie in scratch.
-constexpr int64_t kBandRows = 128;
-constexpr int64_t kBandPanels = 16;
+constexpr int64_t kBandRows = 64;
+constexpr int64_t kBandPanels = 32;
 
 template <WeightType kType>
 struct Traits {
