@@ -97,11 +97,11 @@ void MatMul(benchmark::State& state, WeightType type, CpuTier tier) {
       {.in = in.data(), .cols = kK, .format = format, .out = activations->data()}, {0, rows});
   size_t next = 0;
   for (auto _ : state) {
-    status.Update(backend.MatMul({.weight = matrices[next++ % matrices.size()].get(),
-                                  .activations = activations->data(),
-                                  .num_rows = rows,
-                                  .out = out.data(),
-                                  .out_stride = kN},
+    status.Update(backend.MatMul({{.weight = matrices[next++ % matrices.size()].get(),
+                                   .activations = activations->data(),
+                                   .num_rows = rows,
+                                   .out = out.data(),
+                                   .out_stride = kN}},
                                  {0, kN}));
   }
   if (!status.ok()) state.SkipWithError("an op failed");

@@ -73,6 +73,12 @@ struct EmbedParams {
   float* out = nullptr;           // [num_rows, dim]
 };
 
+// Rows in a format that matrix products read, written by the op that computes them.
+struct PreparedRows {
+  ActivationFormat format = ActivationFormat::kF32;
+  uint8_t* rows = nullptr;  // [*][ActivationRowBytes(format, dim of the op)]
+};
+
 // out[i] = in[rows[i]] / sqrt(mean(in^2) + eps) * weight. Units: output rows.
 struct RmsNormParams {
   const float* in = nullptr;      // [*, dim]
@@ -82,9 +88,13 @@ struct RmsNormParams {
   int64_t dim = 0;
   float epsilon = 0;
   float* out = nullptr;  // [units, dim]
+  // The same rows once more, each in its format, rounded from the float32 values. Where there are
+  // any, `out` is scratch: what it holds afterwards in the rows of the range is nobody's business.
+  absl::Span<const PreparedRows> prepared;
 };
 
-// Brings rows into the format that matrix products read. Units: rows.
+// Brings rows into the format that matrix products read: for ops that do not write it themselves.
+// Units: rows.
 struct PrepareParams {
   const float* in = nullptr;  // [num_rows, cols]
   int64_t cols = 0;
@@ -93,7 +103,13 @@ struct PrepareParams {
 };
 
 // out[m, n] = sum_k activations[m, k] * weight[n, k] (+ out[m, n] if accumulate: the residual,
-// added last and once). Units: output features n.
+// added last and once).
+//
+// Products of one call are run as one walk over their weights. Units: the output features of the
+// first product, then those of the second, and so on, with nothing between them: unit u of products
+// with 4 and 6 features is feature u of the first for u < 4, feature u - 4 of the second for u
+// < 10. A range may begin and end anywhere. Products may differ in weight type and in activations,
+// but not in rows; none reads or adds to what another one writes.
 struct MatMulParams {
   const Matrix* weight = nullptr;        // [N, K]
   const uint8_t* activations = nullptr;  // prepared rows, [num_rows][ActivationRowBytes]
@@ -130,12 +146,17 @@ struct AttentionParams {
   float* out = nullptr;  // [num_rows, num_q_heads * head_dim]
 };
 
+// Products of one MatMul: more are refused.
+inline constexpr int kProductsMax = 4;
+
 // out = silu(gate) * up. Units: rows.
 struct SwiGluParams {
   const float* gate = nullptr;  // [num_rows, dim]
   const float* up = nullptr;    // [num_rows, dim]
   int64_t dim = 0;
   float* out = nullptr;  // [num_rows, dim], may be `gate`
+  // As for RmsNorm: where there are any, `out` is scratch.
+  absl::Span<const PreparedRows> prepared;
 };
 
 // Row to + i becomes what row from + i was, for i in [0, count); to <= from. The ranges may
@@ -240,7 +261,7 @@ class Backend {
   virtual absl::Status Embed(const EmbedParams& params, Range rows) = 0;
   virtual absl::Status RmsNorm(const RmsNormParams& params, Range rows) = 0;
   virtual absl::Status Prepare(const PrepareParams& params, Range rows) = 0;
-  virtual absl::Status MatMul(const MatMulParams& params, Range features) = 0;
+  virtual absl::Status MatMul(absl::Span<const MatMulParams> products, Range features) = 0;
   virtual absl::Status RopeStore(const RopeStoreParams& params, Range rows) = 0;
   virtual absl::Status Attention(const AttentionParams& params, Range heads) = 0;
   virtual absl::Status SwiGlu(const SwiGluParams& params, Range rows) = 0;

@@ -32,11 +32,30 @@ using numerics::ScopedFpMode;
 // for.
 constexpr int64_t kTaskValues = 8192;
 
-// Tasks a thread gets from one matrix product: enough to even out threads that were interrupted.
-constexpr int64_t kMatMulTasksPerThread = 8;
+// Tasks a thread gets from one walk: enough to even out threads that were interrupted.
+constexpr int64_t kTasksPerThread = 8;
+
+// Rows of the gated activation are cut in parts of this many values. SiLU costs several times a
+// copy, so that this much of it, microseconds, is worth another thread.
+constexpr int64_t kSwiGluPart = 2048;
+
+// A part of a row that is prepared by itself begins on this many values: whole blocks of int8, and
+// whole 128 bytes, to which the other formats pad, so that no part writes into the next one.
+constexpr int64_t kPartStep = 64;
+static_assert(kPartStep % backend::kActivationBlockValues == 0 && kSwiGluPart % kPartStep == 0);
+static_assert(kSwiGluPart * int64_t{sizeof(float)} <= kScratchBytes);
 
 // A shorter piece of each row is not worth another thread.
 constexpr int64_t kMoveBytesMin = 1024;
+
+absl::Status CheckFormats(std::string_view op, absl::Span<const backend::PreparedRows> prepared) {
+  for (const backend::PreparedRows& output : prepared) {
+    if (static_cast<int>(output.format) >= kActivationFormatCount) {
+      return ops::OpError(op, "no CPU kernel reads this format");
+    }
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -167,12 +186,19 @@ absl::Status CpuBackend::MoveRows(const backend::MoveRowsParams& params) {
 absl::StatusOr<bool> CpuBackend::EndStep(int64_t) { return true; }
 
 template <typename Fn>
-absl::Status CpuBackend::ForEach(int64_t count, int64_t values_each, Fn fn) {
+absl::Status CpuBackend::ForTasks(Range rows, int64_t values_each, Fn fn) {
   const int64_t each = std::max<int64_t>(1, kTaskValues / std::max<int64_t>(1, values_each));
-  const int64_t num_tasks = (count + each - 1) / each;
+  const int64_t num_tasks = (rows.size() + each - 1) / each;
   return pool_->Run(num_tasks, [&](int64_t task, int32_t) {
-    const int64_t end = std::min(count, (task + 1) * each);
-    for (int64_t i = task * each; i < end; ++i) fn(i);
+    const int64_t begin = rows.begin + task * each;
+    fn(Range{begin, std::min(rows.end, begin + each)});
+  });
+}
+
+template <typename Fn>
+absl::Status CpuBackend::ForEach(int64_t count, int64_t values_each, Fn fn) {
+  return ForTasks({0, count}, values_each, [&](Range part) {
+    for (int64_t i = part.begin; i < part.end; ++i) fn(i);
   });
 }
 
@@ -187,63 +213,114 @@ absl::Status CpuBackend::Embed(const backend::EmbedParams& params, Range rows) {
 }
 
 absl::Status CpuBackend::RmsNorm(const backend::RmsNormParams& params, Range rows) {
-  if (absl::Status status = ops::CheckRmsNorm(params, rows); !status.ok()) return status;
+  absl::Status status = ops::CheckRmsNorm(params, rows);
+  if (status.ok()) status = CheckFormats("RmsNorm", params.prepared);
+  if (!status.ok()) return status;
   ScopedFpMode fp_mode;
-  return ForEach(rows.size(), params.dim, [&](int64_t i) {
-    const int64_t row = rows.begin + i;
-    kernels_.rms_norm({.in = params.in + ops::RmsNormInputRow(params, row) * params.dim,
-                       .weight = params.weight,
-                       .dim = params.dim,
-                       .epsilon = params.epsilon,
-                       .out = params.out + row * params.dim});
+  return ForTasks(rows, params.dim, [&](Range part) {
+    for (int64_t row = part.begin; row < part.end; ++row) {
+      // Nobody reads the floats of prepared rows: the task's first row is the place for each in
+      // turn, and stays in the core's first cache.
+      float* out = params.out + (params.prepared.empty() ? row : part.begin) * params.dim;
+      kernels_.rms_norm({.in = params.in + ops::RmsNormInputRow(params, row) * params.dim,
+                         .weight = params.weight,
+                         .dim = params.dim,
+                         .epsilon = params.epsilon,
+                         .out = out});
+      PreparePart(out, params.dim, row, {0, params.dim}, params.prepared);
+    }
   });
+}
+
+void CpuBackend::PreparePart(const float* values, int64_t dim, int64_t row, Range columns,
+                             absl::Span<const backend::PreparedRows> prepared) const {
+  for (const backend::PreparedRows& output : prepared) {
+    // Bytes of the columns before: no padding is among them.
+    const int64_t offset = backend::ActivationRowBytes(output.format, columns.begin);
+    const int64_t row_bytes = backend::ActivationRowBytes(output.format, dim);
+    kernels_.prepare[static_cast<int>(output.format)](values, columns.size(),
+                                                      output.rows + row * row_bytes + offset);
+  }
 }
 
 absl::Status CpuBackend::Prepare(const backend::PrepareParams& params, Range rows) {
-  if (absl::Status status = ops::CheckPrepare(params, rows); !status.ok()) return status;
-  if (static_cast<int>(params.format) >= kActivationFormatCount) {
-    return ops::OpError("Prepare", "no CPU kernel reads this format");
-  }
+  const backend::PreparedRows output = {.format = params.format, .rows = params.out};
+  absl::Status status = ops::CheckPrepare(params, rows);
+  if (status.ok()) status = CheckFormats("Prepare", {&output, 1});
+  if (!status.ok()) return status;
   ScopedFpMode fp_mode;
-  const auto prepare = kernels_.prepare[static_cast<int>(params.format)];
-  const int64_t row_bytes = backend::ActivationRowBytes(params.format, params.cols);
   return ForEach(rows.size(), params.cols, [&](int64_t i) {
     const int64_t row = rows.begin + i;
-    prepare(params.in + row * params.cols, params.cols, params.out + row * row_bytes);
+    PreparePart(params.in + row * params.cols, params.cols, row, {0, params.cols}, {&output, 1});
   });
 }
 
-absl::Status CpuBackend::MatMul(const backend::MatMulParams& params, Range features) {
-  if (absl::Status status = ops::CheckMatMul(params, features); !status.ok()) return status;
-  if (params.num_rows == 0 || features.size() == 0) return absl::OkStatus();
+absl::Status CpuBackend::MatMul(absl::Span<const backend::MatMulParams> products, Range features) {
+  if (absl::Status status = ops::CheckMatMul(products, features); !status.ok()) return status;
+  if (products.front().num_rows == 0 || features.size() == 0) return absl::OkStatus();
   ScopedFpMode fp_mode;
+  ProductShare shares[backend::kProductsMax];
+  const int count = CutProducts(products, features, shares);
+  return pool_->Run(shares[count - 1].end_task, [&](int64_t task, int32_t worker) {
+    const ProductShare* share = shares;
+    while (task >= share->end_task) ++share;
+    RunProductTask(*share, task - share->first_task, worker);
+  });
+}
+
+CpuBackend::ProductShare CpuBackend::ShareOf(const backend::MatMulParams& params,
+                                             Range features) const {
   const auto& weight = static_cast<const PackedMatrix&>(*params.weight);
   const backend::ActivationFormat format = ClassFor(weight.type()).activation;
-  const MatMulTask whole = {
-      .panels = weight.panels(),
-      .panel_bytes = weight.panel_bytes(),
-      .cols = weight.cols(),
-      .activations = params.activations,
-      .activation_stride = backend::ActivationRowBytes(format, weight.cols()),
-      .num_rows = params.num_rows,
-      .out = params.out,
-      .out_stride = params.out_stride,
-      .accumulate = params.accumulate,
-  };
-  // Whole panels a task. A feature's bits do not depend on the panel it falls into.
-  const int64_t first_panel = features.begin / kPanelRows;
-  const int64_t panels = (features.end + kPanelRows - 1) / kPanelRows - first_panel;
-  const int64_t panels_each =
-      std::max<int64_t>(1, panels / (pool_->threads() * kMatMulTasksPerThread));
-  const auto kernel = kernels_.matmul[static_cast<int>(weight.type())];
-  return pool_->Run((panels + panels_each - 1) / panels_each, [&](int64_t task, int32_t worker) {
-    MatMulTask part = whole;
-    const int64_t panel = first_panel + task * panels_each;
-    part.begin = std::max(features.begin, panel * kPanelRows);
-    part.end = std::min(features.end, (panel + panels_each) * kPanelRows);
-    part.scratch = ScratchOf(worker);
-    kernel(part);
+  return {.whole = {.panels = weight.panels(),
+                    .panel_bytes = weight.panel_bytes(),
+                    .cols = weight.cols(),
+                    .begin = features.begin,
+                    .end = features.end,
+                    .activations = params.activations,
+                    .activation_stride = backend::ActivationRowBytes(format, weight.cols()),
+                    .num_rows = params.num_rows,
+                    .out = params.out,
+                    .out_stride = params.out_stride,
+                    .accumulate = params.accumulate,
+                    .scratch = nullptr},
+          .kernel = kernels_.matmul[static_cast<int>(weight.type())],
+          .first_panel = features.begin / kPanelRows,
+          .end_panel = (features.end + kPanelRows - 1) / kPanelRows,
+          .panels_each = 0,
+          .first_task = 0,
+          .end_task = 0};
+}
+
+int CpuBackend::CutProducts(absl::Span<const backend::MatMulParams> products, Range features,
+                            ProductShare* shares) const {
+  int count = 0;
+  int64_t bytes = 0;
+  ops::ForEachProduct(products, features, [&](const backend::MatMulParams& params, Range own) {
+    shares[count] = ShareOf(params, own);
+    const ProductShare& share = shares[count++];
+    bytes += (share.end_panel - share.first_panel) * share.whole.panel_bytes;
   });
+  const int64_t bytes_each = bytes / (pool_->threads() * kTasksPerThread);
+  int64_t num_tasks = 0;
+  for (int i = 0; i < count; ++i) {
+    ProductShare& share = shares[i];
+    share.panels_each = std::max<int64_t>(1, bytes_each / share.whole.panel_bytes);
+    share.first_task = num_tasks;
+    num_tasks += (share.end_panel - share.first_panel + share.panels_each - 1) / share.panels_each;
+    share.end_task = num_tasks;
+  }
+  return count;
+}
+
+// A feature's bits do not depend on the panel it falls into, nor on the task.
+void CpuBackend::RunProductTask(const ProductShare& share, int64_t task, int32_t worker) const {
+  MatMulTask part = share.whole;
+  const int64_t panel = share.first_panel + task * share.panels_each;
+  part.begin = std::max(share.whole.begin, panel * kPanelRows);
+  part.end = std::min(share.whole.end, (panel + share.panels_each) * kPanelRows);
+  part.scratch = ScratchOf(worker);
+  share.kernel(part);
 }
 
 absl::Status CpuBackend::RopeStore(const backend::RopeStoreParams& params, Range rows) {
@@ -320,16 +397,34 @@ absl::Status CpuBackend::Attention(const backend::AttentionParams& params, Range
 }
 
 absl::Status CpuBackend::SwiGlu(const backend::SwiGluParams& params, Range rows) {
-  if (absl::Status status = ops::CheckSwiGlu(params, rows); !status.ok()) return status;
+  absl::Status status = ops::CheckSwiGlu(params, rows);
+  if (status.ok()) status = CheckFormats("SwiGlu", params.prepared);
+  if (!status.ok()) return status;
   ScopedFpMode fp_mode;
-  // Rows lie one after another, so the range is one run of values, cut anywhere.
-  const int64_t begin = rows.begin * params.dim, end = rows.end * params.dim;
-  constexpr int64_t kPart = 2048;  // SiLU costs several times a copy
-  return pool_->Run((end - begin + kPart - 1) / kPart, [&](int64_t task, int32_t) {
-    const int64_t first = begin + task * kPart;
-    kernels_.swiglu(params.gate + first, params.up + first, std::min(kPart, end - first),
-                    params.out + first);
+  // Parts of rows, several to a task where there are many or short ones: a single row of 8192
+  // values is work for four threads.
+  const int64_t parts_per_row = (params.dim + kSwiGluPart - 1) / kSwiGluPart;
+  const int64_t parts = rows.size() * parts_per_row;
+  const int64_t each = std::max(
+      {int64_t{1}, parts / (pool_->threads() * kTasksPerThread), kSwiGluPart / params.dim});
+  return pool_->Run((parts + each - 1) / each, [&](int64_t task, int32_t worker) {
+    const int64_t end = std::min(parts, (task + 1) * each);
+    for (int64_t part = task * each; part < end; ++part) {
+      const int64_t column = part % parts_per_row * kSwiGluPart;
+      SwiGluPart(params, rows.begin + part / parts_per_row,
+                 {column, std::min(params.dim, column + kSwiGluPart)}, worker);
+    }
   });
+}
+
+void CpuBackend::SwiGluPart(const backend::SwiGluParams& params, int64_t row, Range columns,
+                            int32_t worker) const {
+  const int64_t first = row * params.dim + columns.begin;
+  // Nobody reads the floats of prepared rows: they stay in the core's first cache.
+  float* out =
+      params.prepared.empty() ? params.out + first : reinterpret_cast<float*>(ScratchOf(worker));
+  kernels_.swiglu(params.gate + first, params.up + first, columns.size(), out);
+  PreparePart(out, params.dim, row, columns, params.prepared);
 }
 
 }  // namespace llmrt::cpu

@@ -62,7 +62,8 @@ class CpuBackend final : public backend::Backend {
   absl::Status Embed(const backend::EmbedParams& params, backend::Range rows) override;
   absl::Status RmsNorm(const backend::RmsNormParams& params, backend::Range rows) override;
   absl::Status Prepare(const backend::PrepareParams& params, backend::Range rows) override;
-  absl::Status MatMul(const backend::MatMulParams& params, backend::Range features) override;
+  absl::Status MatMul(absl::Span<const backend::MatMulParams> products,
+                      backend::Range features) override;
   absl::Status RopeStore(const backend::RopeStoreParams& params, backend::Range rows) override;
   absl::Status Attention(const backend::AttentionParams& params, backend::Range heads) override;
   absl::Status SwiGlu(const backend::SwiGluParams& params, backend::Range rows) override;
@@ -72,9 +73,35 @@ class CpuBackend final : public backend::Backend {
   CpuBackend(const KernelTable& kernels, std::string_view tier, memory::LargeMemory& memory)
       : kernels_(kernels), tier_(tier), memory_(memory) {}
 
-  // fn(i) for i in [0, count), several to a task so that a task has about kTaskValues of work.
+  // fn(rows of a task) until all `rows` are done, several to a task so that a task has about
+  // kTaskValues of work.
+  template <typename Fn>
+  absl::Status ForTasks(backend::Range rows, int64_t values_each, Fn fn);
+  // fn(i) for i in [0, count), cut alike.
   template <typename Fn>
   absl::Status ForEach(int64_t count, int64_t values_each, Fn fn);
+
+  // What one product has of a matrix product's run: whole panels a task.
+  struct ProductShare {
+    MatMulTask whole;  // [begin, end): all its features in the run
+    void (*kernel)(const MatMulTask& task);
+    int64_t first_panel, end_panel;
+    int64_t panels_each;  // of a task
+    int64_t first_task, end_task;
+  };
+  ProductShare ShareOf(const backend::MatMulParams& params, backend::Range features) const;
+  // Cuts the products into tasks of about equal bytes of weights; returns how many shares there
+  // are.
+  int CutProducts(absl::Span<const backend::MatMulParams> products, backend::Range features,
+                  ProductShare* shares) const;
+  void RunProductTask(const ProductShare& share, int64_t task, int32_t worker) const;
+
+  // Columns of row `row`, which are in `values`, in every format that is asked for; the op's rows
+  // have `dim` values. They begin on a multiple of kPartStep, and end on one or with the row.
+  void PreparePart(const float* values, int64_t dim, int64_t row, backend::Range columns,
+                   absl::Span<const backend::PreparedRows> prepared) const;
+  void SwiGluPart(const backend::SwiGluParams& params, int64_t row, backend::Range columns,
+                  int32_t worker) const;
   uint8_t* ScratchOf(int32_t worker) const { return scratch_.data() + worker * kScratchBytes; }
 
   const KernelTable& kernels_;

@@ -224,27 +224,21 @@ absl::StatusOr<absl::Span<const float>> ForwardPass::Logits(int64_t i) {
   return backend_.HostView(logits_ + i * config_.vocab_size, config_.vocab_size);
 }
 
-const Matrix* ForwardPass::MatrixOf(Op op) const {
+ForwardPass::Products ForwardPass::ProductsOf(Op op) const {
   const LlamaLayer& layer = weights_.layers[static_cast<size_t>(cursor_.layer)];
   switch (op) {
-    case Op::kQuery:
-      return layer.query.get();
-    case Op::kKey:
-      return layer.key.get();
-    case Op::kValue:
-      return layer.value.get();
+    case Op::kQueryKeyValue:
+      return {{layer.query.get(), query_}, {layer.key.get(), key_}, {layer.value.get(), value_}};
     case Op::kOutput:
-      return layer.output.get();
-    case Op::kGate:
-      return layer.gate.get();
-    case Op::kUp:
-      return layer.up.get();
+      return {{layer.output.get(), residual_}};
+    case Op::kGateUp:
+      return {{layer.gate.get(), gate_}, {layer.up.get(), up_}};
     case Op::kDown:
-      return layer.down.get();
+      return {{layer.down.get(), residual_}};
     case Op::kLogits:
-      return &weights_.head();
+      return {{&weights_.head(), logits_}};
     default:
-      return nullptr;
+      return {};
   }
 }
 
@@ -253,12 +247,26 @@ int64_t ForwardPass::PreparedCols(Op op) const {
     case Op::kOutputPrepare:
     case Op::kOutput:
       return config_.q_dim();
-    case Op::kDownPrepare:
+    case Op::kSwiGlu:
     case Op::kDown:
       return config_.ffn_dim;
     default:
       return config_.dim;
   }
+}
+
+ForwardPass::PreparedOutputs ForwardPass::PreparedFor(Op op) const {
+  // The weights that read one row may differ in type (a K-quant mix), so in format.
+  FormatSet formats;
+  for (const Product& product : ProductsOf(op)) {
+    formats.Add(backend_.ClassFor(product.weight->type()).activation);
+  }
+  PreparedOutputs outputs;
+  for (int i = 0; i < kActivationFormatCount; ++i) {
+    if (!formats.used[i]) continue;
+    outputs.push_back({.format = static_cast<ActivationFormat>(i), .rows = prepared_[i]});
+  }
+  return outputs;
 }
 
 absl::Status ForwardPass::RunOp(Range range) {
@@ -267,111 +275,52 @@ absl::Status ForwardPass::RunOp(Range range) {
       return backend_.Embed({.batch = batch_, .table = weights_.embedding.get(), .out = residual_},
                             range);
     case Op::kAttentionNorm:
-    case Op::kAttentionPrepare:
-    case Op::kQuery:
-    case Op::kKey:
-    case Op::kValue:
-    case Op::kRopeStore:
-    case Op::kAttention:
-    case Op::kOutputPrepare:
-    case Op::kOutput:
-      return RunAttentionOp(range);
+      return Norm(2 * cursor_.layer, {}, Op::kQueryKeyValue, range);
     case Op::kFfnNorm:
-    case Op::kFfnPrepare:
-    case Op::kGate:
-    case Op::kUp:
-    case Op::kSwiGlu:
-    case Op::kDownPrepare:
-    case Op::kDown:
-      return RunFfnOp(range);
+      return Norm(2 * cursor_.layer + 1, {}, Op::kGateUp, range);
     case Op::kFinalNorm:
-    case Op::kFinalPrepare:
+      return Norm(2 * config_.num_layers, logit_rows_, Op::kLogits, range);
+    case Op::kRopeStore:
+      return RunRopeStore(range);
+    case Op::kAttention:
+      return RunAttention(range);
+    case Op::kOutputPrepare:
+      return PrepareAttended(range);
+    case Op::kSwiGlu:
+      return RunSwiGlu(range);
+    case Op::kQueryKeyValue:
+    case Op::kOutput:
+    case Op::kGateUp:
+    case Op::kDown:
     case Op::kLogits:
+      return Multiply(range);
     case Op::kDraw:
-      return RunFinalOp(range);
+      return backend_.Draw(
+          {.logits = logits_, .vocab_size = config_.vocab_size, .requests = draws_});
     case Op::kDone:
       break;
   }
   return absl::OkStatus();
 }
 
-absl::Status ForwardPass::RunAttentionOp(Range range) {
-  const LlamaLayer& layer = weights_.layers[static_cast<size_t>(cursor_.layer)];
-  switch (cursor_.op) {
-    case Op::kAttentionNorm:
-      return Norm(2 * cursor_.layer, range);
-    case Op::kAttentionPrepare:
-      return Prepare(normed_, {layer.query.get(), layer.key.get(), layer.value.get()}, range);
-    case Op::kQuery:
-      return Multiply(query_, /*accumulate=*/false, range);
-    case Op::kKey:
-      return Multiply(key_, /*accumulate=*/false, range);
-    case Op::kValue:
-      return Multiply(value_, /*accumulate=*/false, range);
-    case Op::kRopeStore:
-      return RunRopeStore(range);
-    case Op::kAttention:
-      return RunAttention(range);
-    case Op::kOutputPrepare:
-      return Prepare(attended_, {layer.output.get()}, range);
-    default:
-      return Multiply(residual_, /*accumulate=*/true, range);
-  }
-}
-
-absl::Status ForwardPass::RunFfnOp(Range range) {
-  const LlamaLayer& layer = weights_.layers[static_cast<size_t>(cursor_.layer)];
-  switch (cursor_.op) {
-    case Op::kFfnNorm:
-      return Norm(2 * cursor_.layer + 1, range);
-    case Op::kFfnPrepare:
-      return Prepare(normed_, {layer.gate.get(), layer.up.get()}, range);
-    case Op::kGate:
-      return Multiply(gate_, /*accumulate=*/false, range);
-    case Op::kUp:
-      return Multiply(up_, /*accumulate=*/false, range);
-    case Op::kSwiGlu:
-      return backend_.SwiGlu({.gate = gate_, .up = up_, .dim = config_.ffn_dim, .out = gate_},
-                             range);
-    case Op::kDownPrepare:
-      return Prepare(gate_, {layer.down.get()}, range);
-    default:
-      return Multiply(residual_, /*accumulate=*/true, range);
-  }
-}
-
-absl::Status ForwardPass::RunFinalOp(Range range) {
-  switch (cursor_.op) {
-    case Op::kFinalNorm:
-      return RunFinalNorm(range);
-    case Op::kFinalPrepare:
-      return Prepare(normed_, {&weights_.head()}, range);
-    case Op::kDraw:
-      return backend_.Draw(
-          {.logits = logits_, .vocab_size = config_.vocab_size, .requests = draws_});
-    default:
-      return Multiply(logits_, /*accumulate=*/false, range);
-  }
-}
-
-absl::Status ForwardPass::Norm(int32_t index, Range range) {
+absl::Status ForwardPass::Norm(int32_t index, absl::Span<const int32_t> rows, Op reader,
+                               Range range) {
+  const PreparedOutputs prepared = PreparedFor(reader);
   return backend_.RmsNorm({.in = residual_,
                            .weight = weights_.norm(index, config_.dim),
-                           .rows = {},
+                           .rows = rows,
                            .dim = config_.dim,
                            .epsilon = config_.norm_epsilon,
-                           .out = normed_},
+                           .out = normed_,
+                           .prepared = prepared},
                           range);
 }
 
-absl::Status ForwardPass::RunFinalNorm(Range range) {
-  return backend_.RmsNorm({.in = residual_,
-                           .weight = weights_.norm(2 * config_.num_layers, config_.dim),
-                           .rows = logit_rows_,
-                           .dim = config_.dim,
-                           .epsilon = config_.norm_epsilon,
-                           .out = normed_},
-                          range);
+absl::Status ForwardPass::RunSwiGlu(Range range) {
+  const PreparedOutputs prepared = PreparedFor(Op::kDown);
+  return backend_.SwiGlu(
+      {.gate = gate_, .up = up_, .dim = config_.ffn_dim, .out = gate_, .prepared = prepared},
+      range);
 }
 
 absl::Status ForwardPass::RunRopeStore(Range range) {
@@ -399,36 +348,33 @@ absl::Status ForwardPass::RunAttention(Range range) {
                             range);
 }
 
-absl::Status ForwardPass::Prepare(const float* in, absl::Span<const Matrix* const> readers,
-                                  Range range) {
-  const int64_t cols = PreparedCols(cursor_.op);
-  // The weights that read one activation may differ in type (a K-quant mix), so in format.
-  FormatSet formats;
-  for (const Matrix* matrix : readers) {
-    formats.Add(backend_.ClassFor(matrix->type()).activation);
-  }
-  for (int i = 0; i < kActivationFormatCount; ++i) {
-    if (!formats.used[i]) continue;
+absl::Status ForwardPass::PrepareAttended(Range range) {
+  for (const backend::PreparedRows& output : PreparedFor(Op::kOutput)) {
     absl::Status status = backend_.Prepare(
-        {.in = in, .cols = cols, .format = static_cast<ActivationFormat>(i), .out = prepared_[i]},
+        {.in = attended_, .cols = config_.q_dim(), .format = output.format, .out = output.rows},
         range);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
 
-absl::Status ForwardPass::Multiply(float* out, bool accumulate, Range range) {
-  const Matrix& matrix = *MatrixOf(cursor_.op);
-  const ActivationFormat format = backend_.ClassFor(matrix.type()).activation;
-  const int64_t row_bytes = backend::ActivationRowBytes(format, matrix.cols());
-  const uint8_t* activations = prepared_[static_cast<int>(format)];
-  return backend_.MatMul({.weight = &matrix,
-                          .activations = activations + cursor_.band_begin * row_bytes,
-                          .num_rows = cursor_.band_end - cursor_.band_begin,
-                          .out = out + cursor_.band_begin * matrix.rows(),
-                          .out_stride = matrix.rows(),
-                          .accumulate = accumulate},
-                         range);
+absl::Status ForwardPass::Multiply(Range range) {
+  // The two products that end in the residual add to it.
+  const bool accumulate = cursor_.op == Op::kOutput || cursor_.op == Op::kDown;
+  absl::InlinedVector<backend::MatMulParams, backend::kProductsMax> walk;
+  for (const Product& product : ProductsOf(cursor_.op)) {
+    const Matrix& weight = *product.weight;
+    const ActivationFormat format = backend_.ClassFor(weight.type()).activation;
+    const int64_t row_bytes = backend::ActivationRowBytes(format, weight.cols());
+    const uint8_t* activations = prepared_[static_cast<int>(format)];
+    walk.push_back({.weight = &weight,
+                    .activations = activations + cursor_.band_begin * row_bytes,
+                    .num_rows = cursor_.band_end - cursor_.band_begin,
+                    .out = product.out + cursor_.band_begin * weight.rows(),
+                    .out_stride = weight.rows(),
+                    .accumulate = accumulate});
+  }
+  return backend_.MatMul(walk, range);
 }
 
 }  // namespace llmrt::model

@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,27 +25,21 @@
 
 namespace llmrt::model {
 
-// The ops of a layer in their order, then those after the last layer.
+// The ops of a layer in their order, then those after the last layer. Norms and the gated
+// activation write the rows that the products behind them read in those products' formats.
 enum class Op : uint8_t {
   kEmbed,
   kAttentionNorm,
-  kAttentionPrepare,
-  kQuery,
-  kKey,
-  kValue,
+  kQueryKeyValue,  // three products in one walk
   kRopeStore,
   kAttention,
   kOutputPrepare,
   kOutput,
   kFfnNorm,
-  kFfnPrepare,
-  kGate,
-  kUp,
+  kGateUp,  // two products in one walk
   kSwiGlu,
-  kDownPrepare,
   kDown,
   kFinalNorm,
-  kFinalPrepare,
   kLogits,
   kDraw,  // on devices that draw, where something is to be drawn
   kDone,
@@ -54,8 +49,9 @@ struct Cursor {
   int32_t layer = 0;
   Op op = Op::kDone;
   int64_t unit = 0;  // first one that is not done
-  // Of a matrix product: its rows before `band_begin` are done; those of the band are done for the
-  // features before `unit`. Empty: the next slice begins a band.
+  // Of matrix products: their rows before `band_begin` are done; those of the band are done for the
+  // features before `unit`, counted through the products of the walk. Empty: the next slice begins
+  // a band.
   int64_t band_begin = 0;
   int64_t band_end = 0;
 };
@@ -135,6 +131,14 @@ class ForwardPass {
   // Runs the step from a recording, if it has just begun and fits one.
   absl::Status TryReplay();
 
+  // One of the matrix products that an op runs in one walk.
+  struct Product {
+    const backend::Matrix* weight;
+    float* out;  // [rows, features]
+  };
+  using Products = absl::InlinedVector<Product, backend::kProductsMax>;
+  using PreparedOutputs = absl::InlinedVector<backend::PreparedRows, kActivationFormatCount>;
+
   // Cutting: forward_pass_slices.cc.
   struct Slice {
     backend::Range range;
@@ -147,29 +151,30 @@ class ForwardPass {
   int64_t FeatureStep() const;
   int SliceKind() const;
   Slice NextSlice(int64_t slice_cost);
-  Slice MatMulSlice(const backend::Matrix& matrix, int64_t slice_cost);
+  Slice MatMulSlice(const Products& products, int64_t slice_cost);
   Slice AttentionSlice(int64_t slice_cost) const;
-  void PickBand(const backend::Matrix& matrix, int64_t slice_cost);
+  void PickBand(int64_t cols, int64_t slice_cost);
+  int64_t FeatureCost(const backend::Matrix& matrix) const;
   void FinishSlice(backend::Range range);
   void NextOp();
 
   // Columns of the prepared rows that an op writes or reads.
   int64_t PreparedCols(Op op) const;
-  const backend::Matrix* MatrixOf(Op op) const;
+  // In the order of their units; none where the op is something else.
+  Products ProductsOf(Op op) const;
+  // Outputs of the op before `op`: rows in every format that its products read.
+  PreparedOutputs PreparedFor(Op op) const;
   absl::Status RunSlice(backend::Range range);
   // Ends the backend's step if it is under way: waits for it until `stop` says so.
   absl::StatusOr<bool> EndStep(absl::FunctionRef<bool()> stop);
   absl::Status RunOp(backend::Range range);
-  absl::Status RunAttentionOp(backend::Range range);
-  absl::Status RunFfnOp(backend::Range range);
-  absl::Status RunFinalOp(backend::Range range);
   absl::Status RunAttention(backend::Range range);
   absl::Status RunRopeStore(backend::Range range);
-  absl::Status RunFinalNorm(backend::Range range);
-  absl::Status Norm(int32_t index, backend::Range range);
-  absl::Status Prepare(const float* in, absl::Span<const backend::Matrix* const> readers,
-                       backend::Range range);
-  absl::Status Multiply(float* out, bool accumulate, backend::Range range);
+  absl::Status RunSwiGlu(backend::Range range);
+  // `rows`: those to be normalized, none for all of the batch. `reader` multiplies them.
+  absl::Status Norm(int32_t index, absl::Span<const int32_t> rows, Op reader, backend::Range range);
+  absl::Status PrepareAttended(backend::Range range);
+  absl::Status Multiply(backend::Range range);
 
   const LlamaConfig& config_;
   const LlamaWeights& weights_;
@@ -179,7 +184,7 @@ class ForwardPass {
   std::unique_ptr<backend::Buffer> buffer_;
   // Parts of buffer_, all float32 and [rows, *] unless said.
   float* residual_ = nullptr;  // [rows, dim]
-  float* normed_ = nullptr;    // [rows, dim]
+  float* normed_ = nullptr;    // [rows, dim], scratch of a norm
   float* query_ = nullptr;     // [rows, q_dim]
   float* key_ = nullptr;       // [rows, kv_dim]
   float* value_ = nullptr;     // [rows, kv_dim]
@@ -188,8 +193,8 @@ class ForwardPass {
   float* up_ = nullptr;        // [rows, ffn_dim]
   float* logits_ = nullptr;    // [logit_rows, vocab_size]
   float* rope_ = nullptr;      // [context_length, rope dims]: cos and sin by turns
-  uint8_t* prepared_[kActivationFormatCount] =
-      {};  // by ActivationFormat; null where no weight reads it
+  // By ActivationFormat: what the next matrix product reads. Null where no weight reads the format.
+  uint8_t* prepared_[kActivationFormatCount] = {};
 
   const backend::Batch* batch_ = nullptr;
   absl::Span<const int32_t> logit_rows_;

@@ -12,14 +12,13 @@ namespace {
 // Buffers with a row for every row of the batch, as a set.
 enum Live : uint32_t {
   kResidual = 1 << 0,
-  kNormed = 1 << 1,
-  kQueryRows = 1 << 2,
-  kKeyRows = 1 << 3,
-  kValueRows = 1 << 4,
-  kAttended = 1 << 5,
-  kGateRows = 1 << 6,
-  kUpRows = 1 << 7,
-  kPreparedRows = 1 << 8,
+  kQueryRows = 1 << 1,
+  kKeyRows = 1 << 2,
+  kValueRows = 1 << 3,
+  kAttended = 1 << 4,
+  kGateRows = 1 << 5,
+  kUpRows = 1 << 6,
+  kPreparedRows = 1 << 7,
 };
 
 // What an op reads or writes, and what later ops read that were run before it. Everything else is
@@ -30,13 +29,8 @@ uint32_t LiveAt(Op op) {
       return kResidual;
     case Op::kAttentionNorm:
     case Op::kFfnNorm:
-      return kResidual | kNormed;
-    case Op::kAttentionPrepare:
-    case Op::kFfnPrepare:
-      return kResidual | kNormed | kPreparedRows;
-    case Op::kQuery:
-    case Op::kKey:
-    case Op::kValue:
+      return kResidual | kPreparedRows;
+    case Op::kQueryKeyValue:
       return kResidual | kPreparedRows | kQueryRows | kKeyRows | kValueRows;
     case Op::kRopeStore:
       return kResidual | kQueryRows | kKeyRows | kValueRows;
@@ -47,15 +41,10 @@ uint32_t LiveAt(Op op) {
     case Op::kOutput:
     case Op::kDown:
       return kResidual | kPreparedRows;
-    case Op::kGate:
-    case Op::kUp:
-      return kResidual | kPreparedRows | kGateRows | kUpRows;
+    case Op::kGateUp:
     case Op::kSwiGlu:
-      return kResidual | kGateRows | kUpRows;
-    case Op::kDownPrepare:
-      return kResidual | kGateRows | kPreparedRows;
+      return kResidual | kPreparedRows | kGateRows | kUpRows;
     case Op::kFinalNorm:
-    case Op::kFinalPrepare:
     case Op::kLogits:
     case Op::kDraw:
     case Op::kDone:
@@ -87,7 +76,7 @@ absl::Status ForwardPass::RemoveRows(int64_t first, int64_t count, const backend
 }
 
 void ForwardPass::CloseUpCursor(int64_t begin, int64_t end) {
-  if (MatrixOf(cursor_.op) == nullptr) {
+  if (ProductsOf(cursor_.op).empty()) {
     const int64_t per_row = UnitsPerRow(cursor_.op);
     cursor_.unit -= DoneIn(cursor_.unit, begin * per_row, end * per_row);
     if (cursor_.unit == Units(cursor_.op)) NextOp();
@@ -128,10 +117,10 @@ absl::Status ForwardPass::CloseUp(int64_t first, int64_t count) {
     uint32_t which;
     float* rows;
     int64_t cols;
-  } buffers[] = {{kResidual, residual_, config_.dim},    {kNormed, normed_, config_.dim},
-                 {kQueryRows, query_, config_.q_dim()},  {kKeyRows, key_, config_.kv_dim()},
-                 {kValueRows, value_, config_.kv_dim()}, {kAttended, attended_, config_.q_dim()},
-                 {kGateRows, gate_, config_.ffn_dim},    {kUpRows, up_, config_.ffn_dim}};
+  } buffers[] = {{kResidual, residual_, config_.dim},     {kQueryRows, query_, config_.q_dim()},
+                 {kKeyRows, key_, config_.kv_dim()},      {kValueRows, value_, config_.kv_dim()},
+                 {kAttended, attended_, config_.q_dim()}, {kGateRows, gate_, config_.ffn_dim},
+                 {kUpRows, up_, config_.ffn_dim}};
   for (const auto& buffer : buffers) {
     absl::Status status = move(buffer.which, reinterpret_cast<uint8_t*>(buffer.rows),
                                buffer.cols * int64_t{sizeof(float)});

@@ -34,13 +34,16 @@ int64_t RoundUp(int64_t value, int64_t step) { return (value + step - 1) / step 
 
 int64_t ForwardPass::RowsOf(Op op) const {
   if (op == Op::kDraw) return 1;  // all rows at once
-  const bool final_rows = op == Op::kFinalNorm || op == Op::kFinalPrepare || op == Op::kLogits;
+  const bool final_rows = op == Op::kFinalNorm || op == Op::kLogits;
   return final_rows ? static_cast<int64_t>(logit_rows_.size()) : num_rows_;
 }
 
 int64_t ForwardPass::Units(Op op) const {
-  if (const Matrix* matrix = MatrixOf(op)) return matrix->rows();
-  return RowsOf(op) * UnitsPerRow(op);
+  const Products products = ProductsOf(op);
+  if (products.empty()) return RowsOf(op) * UnitsPerRow(op);
+  int64_t features = 0;
+  for (const Product& product : products) features += product.weight->rows();
+  return features;
 }
 
 int64_t ForwardPass::UnitsPerRow(Op op) const {
@@ -58,16 +61,19 @@ int64_t ForwardPass::FeatureStep() const {
 int64_t ForwardPass::RowUnitCost() const {
   switch (cursor_.op) {
     case Op::kSwiGlu:
-      return int64_t{16} * config_.ffn_dim;  // an exponential is about 16 steps
-    case Op::kDownPrepare:
-      return int64_t{4} * config_.ffn_dim;
+      return int64_t{20} * config_.ffn_dim;  // an exponential is about 16 steps
+    case Op::kAttentionNorm:
+    case Op::kFfnNorm:
+    case Op::kFinalNorm:
+      return int64_t{8} * config_.dim;  // two passes and the rounding
     default:
       return int64_t{4} * std::max<int64_t>(config_.dim, config_.q_dim());
   }
 }
 
 ForwardPass::Slice ForwardPass::NextSlice(int64_t slice_cost) {
-  if (const Matrix* matrix = MatrixOf(cursor_.op)) return MatMulSlice(*matrix, slice_cost);
+  const Products products = ProductsOf(cursor_.op);
+  if (!products.empty()) return MatMulSlice(products, slice_cost);
   if (cursor_.op == Op::kAttention) return AttentionSlice(slice_cost);
   const int64_t each = RowUnitCost();
   const int64_t end =
@@ -75,22 +81,40 @@ ForwardPass::Slice ForwardPass::NextSlice(int64_t slice_cost) {
   return {{cursor_.unit, end}, (end - cursor_.unit) * each};
 }
 
-ForwardPass::Slice ForwardPass::MatMulSlice(const Matrix& matrix, int64_t slice_cost) {
-  if (cursor_.band_end == cursor_.band_begin) PickBand(matrix, slice_cost);
+int64_t ForwardPass::FeatureCost(const Matrix& matrix) const {
   // A feature costs its multiply-adds or, where few rows share it, the reading of its weights; a
   // core does about two of the former in the time of one byte of the latter.
   const backend::BlockGeometry geometry = backend::GeometryOf(matrix.type());
   const int64_t row_bytes = matrix.cols() * geometry.bytes / geometry.values;
-  const int64_t each =
-      std::max((cursor_.band_end - cursor_.band_begin) * matrix.cols(), 2 * row_bytes);
-  const int64_t count = std::max(FeatureStep(), slice_cost / each / kFeatureStep * kFeatureStep);
-  const int64_t end = std::min(matrix.rows(), cursor_.unit + count);
-  return {{cursor_.unit, end}, (end - cursor_.unit) * each};
+  return std::max((cursor_.band_end - cursor_.band_begin) * matrix.cols(), 2 * row_bytes);
 }
 
-void ForwardPass::PickBand(const Matrix& matrix, int64_t slice_cost) {
+ForwardPass::Slice ForwardPass::MatMulSlice(const Products& products, int64_t slice_cost) {
+  // Products of one walk read one row, so they have the same columns.
+  if (cursor_.band_end == cursor_.band_begin) PickBand(products[0].weight->cols(), slice_cost);
+  Slice slice = {{cursor_.unit, cursor_.unit}, 0};
+  int64_t first = 0;  // unit of the product's first feature
+  for (const Product& product : products) {
+    const int64_t last = first + product.weight->rows();
+    const int64_t each = FeatureCost(*product.weight);
+    // A slice may go on in the next product. It ends there or here on the boundary of a panel,
+    // counted from the product's first feature, or with the product.
+    const int64_t least = RoundUp(FeatureStep() - slice.range.size(), kFeatureStep);
+    const int64_t room = (slice_cost - slice.cost) / each / kFeatureStep * kFeatureStep;
+    const int64_t count = std::min(std::max({int64_t{0}, least, room}), last - slice.range.end);
+    if (count > 0) {
+      slice.range.end += count;
+      slice.cost += count * each;
+    }
+    if (slice.range.end < last) break;
+    first = last;
+  }
+  return slice;
+}
+
+void ForwardPass::PickBand(int64_t cols, int64_t slice_cost) {
   const int64_t left = RowsOf(cursor_.op) - cursor_.band_begin;
-  int64_t rows = std::max(kBandRowsMin, slice_cost / (FeatureStep() * matrix.cols()));
+  int64_t rows = std::max(kBandRowsMin, slice_cost / (FeatureStep() * cols));
   if (rows < left) {
     // Bands of about one size: a short last one would read all weights for a few rows.
     const int64_t step = rows < kBandRows ? kBandRowsMin : kBandRows;
@@ -127,7 +151,7 @@ ForwardPass::Slice ForwardPass::AttentionSlice(int64_t slice_cost) const {
 void ForwardPass::FinishSlice(backend::Range range) {
   cursor_.unit = range.end;
   if (cursor_.unit < Units(cursor_.op)) return;
-  if (MatrixOf(cursor_.op) == nullptr) return NextOp();
+  if (ProductsOf(cursor_.op).empty()) return NextOp();
   cursor_.unit = 0;
   cursor_.band_begin = cursor_.band_end;
   if (cursor_.band_begin == RowsOf(cursor_.op)) NextOp();

@@ -143,22 +143,7 @@ void Store(const MatMulParams& params, int64_t m, int64_t n, float total) {
   out = params.accumulate ? out + total : total;
 }
 
-}  // namespace
-
-absl::Status CheckMatMul(const MatMulParams& params, Range features) {
-  if (params.weight == nullptr || params.activations == nullptr || params.out == nullptr) {
-    return OpError("MatMul", "a pointer is null");
-  }
-  if (params.num_rows < 0 || params.out_stride < params.weight->rows()) {
-    return OpError("MatMul",
-                   absl::StrCat(params.num_rows, " rows ", params.out_stride, " floats apart for ",
-                                params.weight->rows(), " features"));
-  }
-  return CheckRange("MatMul", features, params.weight->rows());
-}
-
-void OracleMatMul(const MatMulParams& params, Range features) {
-  numerics::ScopedFpMode fp_mode;
+void OracleProduct(const MatMulParams& params, Range features) {
   const auto& matrix = static_cast<const HostMatrix&>(*params.weight);
   for (int64_t n = features.begin; n < features.end; ++n) {
     const WeightRow weight(matrix, n);
@@ -173,8 +158,7 @@ void OracleMatMul(const MatMulParams& params, Range features) {
   }
 }
 
-void PlainMatMul(const MatMulParams& params, Range features) {
-  numerics::ScopedFpMode fp_mode;
+void PlainProduct(const MatMulParams& params, Range features) {
   double totals[kPlainRows];
   for (int64_t n = features.begin; n < features.end; ++n) {
     for (int64_t begin = 0; begin < params.num_rows; begin += kPlainRows) {
@@ -185,6 +169,46 @@ void PlainMatMul(const MatMulParams& params, Range features) {
       }
     }
   }
+}
+
+absl::Status CheckProduct(const MatMulParams& params, int64_t num_rows) {
+  if (params.weight == nullptr || params.activations == nullptr || params.out == nullptr) {
+    return OpError("MatMul", "a pointer is null");
+  }
+  if (params.num_rows < 0 || params.out_stride < params.weight->rows()) {
+    return OpError("MatMul",
+                   absl::StrCat(params.num_rows, " rows ", params.out_stride, " floats apart for ",
+                                params.weight->rows(), " features"));
+  }
+  if (params.num_rows == num_rows) return absl::OkStatus();
+  return OpError("MatMul", absl::StrCat("products of ", num_rows, " and of ", params.num_rows,
+                                        " rows in one walk"));
+}
+
+}  // namespace
+
+absl::Status CheckMatMul(absl::Span<const MatMulParams> products, Range features) {
+  if (products.empty() || products.size() > size_t{backend::kProductsMax}) {
+    return OpError(
+        "MatMul", absl::StrCat(products.size(), " products; the limit is ", backend::kProductsMax));
+  }
+  int64_t units = 0;
+  for (const MatMulParams& product : products) {
+    absl::Status status = CheckProduct(product, products.front().num_rows);
+    if (!status.ok()) return status;
+    units += product.weight->rows();
+  }
+  return CheckRange("MatMul", features, units);
+}
+
+void OracleMatMul(absl::Span<const MatMulParams> products, Range features) {
+  numerics::ScopedFpMode fp_mode;
+  ForEachProduct(products, features, OracleProduct);
+}
+
+void PlainMatMul(absl::Span<const MatMulParams> products, Range features) {
+  numerics::ScopedFpMode fp_mode;
+  ForEachProduct(products, features, PlainProduct);
 }
 
 }  // namespace llmrt::ops

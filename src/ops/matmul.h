@@ -24,20 +24,36 @@
 // Denormal inputs and results of float operations count as zero throughout (numerics/fp_mode.h).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "backend/backend.h"
 
 namespace llmrt::ops {
 
-absl::Status CheckMatMul(const backend::MatMulParams& params, backend::Range features);
+absl::Status CheckMatMul(absl::Span<const backend::MatMulParams> products, backend::Range features);
 
-// The contract above. `params.weight` must be a HostMatrix.
-void OracleMatMul(const backend::MatMulParams& params, backend::Range features);
+// fn(product, its own features) for each product that units of `features` belong to, in order.
+template <typename Fn>
+void ForEachProduct(absl::Span<const backend::MatMulParams> products, backend::Range features,
+                    Fn fn) {
+  int64_t first = 0;  // unit of the product's first feature
+  for (const backend::MatMulParams& product : products) {
+    const int64_t rows = product.weight->rows();
+    const backend::Range own = {std::max<int64_t>(features.begin - first, 0),
+                                std::min(features.end - first, rows)};
+    if (own.begin < own.end) fn(product, own);
+    first += rows;
+  }
+}
+
+// The contract above. Weights must be HostMatrices.
+void OracleMatMul(absl::Span<const backend::MatMulParams> products, backend::Range features);
 
 // Mode `reference`: float32 activations times the dequantized weight; products and sum in double, k
 // ascending, rounded once.
-void PlainMatMul(const backend::MatMulParams& params, backend::Range features);
+void PlainMatMul(absl::Span<const backend::MatMulParams> products, backend::Range features);
 
 }  // namespace llmrt::ops

@@ -58,4 +58,18 @@ void OraclePrepare(const backend::PrepareParams& params, backend::Range rows) {
   }
 }
 
+absl::Status CheckPrepared(std::string_view op, absl::Span<const backend::PreparedRows> prepared) {
+  for (const backend::PreparedRows& output : prepared) {
+    if (output.rows == nullptr) return OpError(op, "a pointer to prepared rows is null");
+  }
+  return absl::OkStatus();
+}
+
+void OraclePrepared(const float* in, int64_t cols, absl::Span<const backend::PreparedRows> prepared,
+                    backend::Range rows) {
+  for (const backend::PreparedRows& output : prepared) {
+    OraclePrepare({.in = in, .cols = cols, .format = output.format, .out = output.rows}, rows);
+  }
+}
+
 }  // namespace llmrt::ops

@@ -7,7 +7,11 @@
 //   zeros
 #pragma once
 
+#include <cstdint>
+#include <string_view>
+
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "backend/backend.h"
 
 namespace llmrt::ops {
@@ -15,5 +19,12 @@ namespace llmrt::ops {
 absl::Status CheckPrepare(const backend::PrepareParams& params, backend::Range rows);
 
 void OraclePrepare(const backend::PrepareParams& params, backend::Range rows);
+
+// Rows that another op, `op`, writes in these formats besides its own floats.
+absl::Status CheckPrepared(std::string_view op, absl::Span<const backend::PreparedRows> prepared);
+
+// Prepares rows `rows` of `in`, [*, cols], in every format that is asked for.
+void OraclePrepared(const float* in, int64_t cols, absl::Span<const backend::PreparedRows> prepared,
+                    backend::Range rows);
 
 }  // namespace llmrt::ops

@@ -99,8 +99,10 @@ class ReferenceBackend final : public backend::Backend {
   absl::Status Prepare(const backend::PrepareParams& params, Range rows) override {
     return RunOp(CheckPrepare, OraclePrepare, params, rows);
   }
-  absl::Status MatMul(const backend::MatMulParams& params, Range features) override {
-    return RunOp(CheckMatMul, PlainMatMul, params, features);
+  absl::Status MatMul(absl::Span<const backend::MatMulParams> products, Range features) override {
+    if (absl::Status status = CheckMatMul(products, features); !status.ok()) return status;
+    PlainMatMul(products, features);
+    return absl::OkStatus();
   }
   absl::Status RopeStore(const backend::RopeStoreParams& params, Range rows) override {
     return RunOp(CheckRopeStore, OracleRopeStore, params, rows);

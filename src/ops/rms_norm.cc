@@ -7,6 +7,7 @@
 #include "numerics/fp_mode.h"
 #include "numerics/lanes.h"
 #include "ops/batch.h"
+#include "ops/prepare.h"
 
 namespace llmrt::ops {
 
@@ -20,6 +21,8 @@ absl::Status CheckRmsNorm(const RmsNormParams& params, Range rows) {
   if (params.dim <= 0 || !(params.epsilon >= 0)) {
     return OpError("RmsNorm", absl::StrCat("dim ", params.dim, ", epsilon ", params.epsilon));
   }
+  absl::Status prepared = CheckPrepared("RmsNorm", params.prepared);
+  if (!prepared.ok()) return prepared;
   const int64_t limit = params.rows.empty() ? std::numeric_limits<int64_t>::max()
                                             : static_cast<int64_t>(params.rows.size());
   if (absl::Status status = CheckRange("RmsNorm", rows, limit); !status.ok()) return status;
@@ -44,6 +47,7 @@ void OracleRmsNorm(const RmsNormParams& params, Range rows) {
     const float scale = 1.0f / __builtin_sqrtf(mean + params.epsilon);
     for (int64_t i = 0; i < params.dim; ++i) out[i] = (in[i] * scale) * params.weight[i];
   }
+  OraclePrepared(params.out, params.dim, params.prepared, rows);
 }
 
 void PlainRmsNorm(const RmsNormParams& params, Range rows) {
@@ -59,6 +63,7 @@ void PlainRmsNorm(const RmsNormParams& params, Range rows) {
       out[i] = static_cast<float>(double{in[i]} * scale * double{params.weight[i]});
     }
   }
+  OraclePrepared(params.out, params.dim, params.prepared, rows);
 }
 
 }  // namespace llmrt::ops

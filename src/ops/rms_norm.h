@@ -5,6 +5,8 @@
 //           tree)
 //   scale = 1 / sqrt(sum / float(dim) + epsilon)      each an IEEE float32 operation
 //   out   = (x * scale) * w                           two roundings
+//
+// Prepared rows are those of `out`, rounded as ops/prepare.h says.
 #pragma once
 
 #include "absl/status/status.h"
@@ -14,7 +16,8 @@ namespace llmrt::ops {
 
 absl::Status CheckRmsNorm(const backend::RmsNormParams& params, backend::Range rows);
 
-// The contract above, operation by operation.
+// The contract above, operation by operation. `out` holds the float rows in any case, here and in
+// PlainRmsNorm.
 void OracleRmsNorm(const backend::RmsNormParams& params, backend::Range rows);
 
 // Mode `reference`: the sum in double, ascending; scale and products in double, rounded once.

@@ -7,6 +7,7 @@
 #include "numerics/exact_math_f64.h"
 #include "numerics/fp_mode.h"
 #include "ops/batch.h"
+#include "ops/prepare.h"
 
 namespace llmrt::ops {
 
@@ -15,6 +16,8 @@ absl::Status CheckSwiGlu(const backend::SwiGluParams& params, backend::Range row
     return OpError("SwiGlu", "a pointer is null");
   }
   if (params.dim <= 0) return OpError("SwiGlu", absl::StrCat("dim ", params.dim));
+  absl::Status prepared = CheckPrepared("SwiGlu", params.prepared);
+  if (!prepared.ok()) return prepared;
   return CheckRange("SwiGlu", rows, std::numeric_limits<int64_t>::max());
 }
 
@@ -23,6 +26,7 @@ void OracleSwiGlu(const backend::SwiGluParams& params, backend::Range rows) {
   for (int64_t i = rows.begin * params.dim; i < rows.end * params.dim; ++i) {
     params.out[i] = numerics::Silu(params.gate[i]) * params.up[i];
   }
+  OraclePrepared(params.out, params.dim, params.prepared, rows);
 }
 
 void PlainSwiGlu(const backend::SwiGluParams& params, backend::Range rows) {
@@ -32,6 +36,7 @@ void PlainSwiGlu(const backend::SwiGluParams& params, backend::Range rows) {
     const double silu = gate / (1.0 + numerics::ExpF64(-gate));
     params.out[i] = static_cast<float>(silu * double{params.up[i]});
   }
+  OraclePrepared(params.out, params.dim, params.prepared, rows);
 }
 
 }  // namespace llmrt::ops

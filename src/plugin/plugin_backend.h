@@ -71,7 +71,8 @@ class PluginBackend final : public backend::Backend {
   absl::Status Embed(const backend::EmbedParams& params, backend::Range rows) override;
   absl::Status RmsNorm(const backend::RmsNormParams& params, backend::Range rows) override;
   absl::Status Prepare(const backend::PrepareParams& params, backend::Range rows) override;
-  absl::Status MatMul(const backend::MatMulParams& params, backend::Range features) override;
+  absl::Status MatMul(absl::Span<const backend::MatMulParams> products,
+                      backend::Range features) override;
   absl::Status RopeStore(const backend::RopeStoreParams& params, backend::Range rows) override;
   absl::Status Attention(const backend::AttentionParams& params, backend::Range heads) override;
   absl::Status SwiGlu(const backend::SwiGluParams& params, backend::Range rows) override;
@@ -103,6 +104,15 @@ class PluginBackend final : public backend::Backend {
   // blocks of every row.
   absl::Status CheckRows(std::string_view op, const backend::Batch& batch) const;
   absl::Status CheckBlocks(std::string_view op, const backend::KvCache& cache) const;
+
+  // Launches of one op: what another one leaves in `in` is prepared, one product of a walk.
+  absl::Status CheckFormats(std::string_view op,
+                            absl::Span<const backend::PreparedRows> prepared) const;
+  absl::Status LaunchPrepare(const backend::PrepareParams& params, backend::Range rows);
+  absl::Status LaunchPrepared(const float* in, int64_t cols,
+                              absl::Span<const backend::PreparedRows> prepared,
+                              backend::Range rows);
+  absl::Status LaunchProduct(const backend::MatMulParams& params, backend::Range features);
 
   // The host's end of draws and views, in `host_`.
   backend::PluginDrawRequest* Requests() const;

@@ -79,6 +79,7 @@ absl::Status PluginBackend::RmsNorm(const backend::RmsNormParams& params, Range 
     return OpError("RmsNorm", absl::StrCat(params.rows.size(), " rows; the step has ",
                                            num_logit_rows_, " logit rows"));
   }
+  if (absl::Status status = CheckFormats("RmsNorm", params.prepared); !status.ok()) return status;
   if (rows.size() == 0) return absl::OkStatus();
   const backend::PluginRmsNorm call = {.in = Address(params.in),
                                        .weight = Address(params.weight),
@@ -88,15 +89,41 @@ absl::Status PluginBackend::RmsNorm(const backend::RmsNormParams& params, Range 
                                        .end = rows.end,
                                        .epsilon = params.epsilon,
                                        .of_logit_rows = gathers ? 1 : 0};
-  return device_->Call(table().rms_norm, &call);
+  absl::Status status = device_->Call(table().rms_norm, &call);
+  if (!status.ok()) return status;
+  return LaunchPrepared(params.out, params.dim, params.prepared, rows);
 }
 
 absl::Status PluginBackend::Prepare(const backend::PrepareParams& params, Range rows) {
   if (absl::Status status = ops::CheckPrepare(params, rows); !status.ok()) return status;
-  if (params.format == ActivationFormat::kInt8) {
-    return OpError("Prepare", "no product of this device reads int8");
+  const backend::PreparedRows output = {.format = params.format, .rows = params.out};
+  if (absl::Status status = CheckFormats("Prepare", {&output, 1}); !status.ok()) return status;
+  return rows.size() == 0 ? absl::OkStatus() : LaunchPrepare(params, rows);
+}
+
+absl::Status PluginBackend::CheckFormats(std::string_view op,
+                                         absl::Span<const backend::PreparedRows> prepared) const {
+  for (const backend::PreparedRows& output : prepared) {
+    if (output.format == ActivationFormat::kInt8) {
+      return OpError(op, "no product of this device reads int8");
+    }
   }
-  if (rows.size() == 0) return absl::OkStatus();
+  return absl::OkStatus();
+}
+
+// Launches follow each other: rows are prepared when what computes them is done.
+absl::Status PluginBackend::LaunchPrepared(const float* in, int64_t cols,
+                                           absl::Span<const backend::PreparedRows> prepared,
+                                           Range rows) {
+  for (const backend::PreparedRows& output : prepared) {
+    absl::Status status =
+        LaunchPrepare({.in = in, .cols = cols, .format = output.format, .out = output.rows}, rows);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PluginBackend::LaunchPrepare(const backend::PrepareParams& params, Range rows) {
   const backend::PluginElement element =
       params.format == ActivationFormat::kF32   ? backend::kPluginF32
       : params.format == ActivationFormat::kF16 ? backend::kPluginF16
@@ -113,9 +140,17 @@ absl::Status PluginBackend::Prepare(const backend::PrepareParams& params, Range 
   return device_->Call(table().prepare, &call);
 }
 
-absl::Status PluginBackend::MatMul(const backend::MatMulParams& params, Range features) {
-  absl::Status status = ops::CheckMatMul(params, features);
-  if (!status.ok() || params.num_rows == 0 || features.size() == 0) return status;
+absl::Status PluginBackend::MatMul(absl::Span<const backend::MatMulParams> products,
+                                   Range features) {
+  absl::Status status = ops::CheckMatMul(products, features);
+  if (!status.ok() || products.front().num_rows == 0) return status;
+  ops::ForEachProduct(products, features, [&](const backend::MatMulParams& product, Range own) {
+    if (status.ok()) status = LaunchProduct(product, own);
+  });
+  return status;
+}
+
+absl::Status PluginBackend::LaunchProduct(const backend::MatMulParams& params, Range features) {
   const PluginMatrix& weight = OnDevice(*params.weight);
   const ActivationFormat format = ClassFor(weight.type()).activation;
   const backend::PluginMatMul call = {
@@ -171,6 +206,7 @@ absl::Status PluginBackend::Attention(const backend::AttentionParams& params, Ra
 
 absl::Status PluginBackend::SwiGlu(const backend::SwiGluParams& params, Range rows) {
   absl::Status status = ops::CheckSwiGlu(params, rows);
+  if (status.ok()) status = CheckFormats("SwiGlu", params.prepared);
   if (!status.ok() || rows.size() == 0) return status;
   // Rows lie one after another: a range of them is one run of values.
   const backend::PluginSwiGlu call = {.gate = Address(params.gate),
@@ -178,7 +214,9 @@ absl::Status PluginBackend::SwiGlu(const backend::SwiGluParams& params, Range ro
                                       .out = Address(params.out),
                                       .first = rows.begin * params.dim,
                                       .end = rows.end * params.dim};
-  return device_->Call(table().swiglu, &call);
+  status = device_->Call(table().swiglu, &call);
+  if (!status.ok()) return status;
+  return LaunchPrepared(params.out, params.dim, params.prepared, rows);
 }
 
 }  // namespace llmrt::plugin

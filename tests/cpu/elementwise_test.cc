@@ -72,6 +72,58 @@ TEST_P(ElementwiseTest, RmsNormGivesTheOraclesBitsForEveryLength) {
   }
 }
 
+// One op that writes prepared rows in every format at once; `run(prepared)` runs it.
+class PreparedOutputs {
+ public:
+  PreparedOutputs(int64_t rows, int64_t cols) {
+    for (int i = 0; i < kActivationFormatCount; ++i) {
+      const auto format = static_cast<ActivationFormat>(i);
+      bytes_[i].assign(rows * backend::ActivationRowBytes(format, cols), 0xff);
+      outputs_[i] = {format, bytes_[i].data()};
+    }
+  }
+  PreparedOutputs(const PreparedOutputs&) = delete;
+  absl::Span<const backend::PreparedRows> outputs() const { return outputs_; }
+  const std::vector<uint8_t>& bytes(int format) const { return bytes_[format]; }
+
+ private:
+  std::vector<uint8_t> bytes_[kActivationFormatCount];
+  backend::PreparedRows outputs_[kActivationFormatCount];
+};
+
+void ExpectEqualBytes(const PreparedOutputs& out, const PreparedOutputs& expected, int64_t dim) {
+  for (int format = 0; format < kActivationFormatCount; ++format) {
+    ASSERT_EQ(out.bytes(format), expected.bytes(format)) << "dim " << dim << " format " << format;
+  }
+}
+
+TEST_P(ElementwiseTest, RmsNormPreparesItsRowsInEveryFormat) {
+  for (const int64_t dim : {1, 20, 31, 33, 64, 100, 172, 513, 2048, 2051}) {
+    constexpr int64_t kRows = 9;
+    const auto in = ops::RandomFloats(random_, kRows * dim, Spread::kWide);
+    const auto weight = ops::RandomFloats(random_, dim, Spread::kNormal);
+    const std::vector<int32_t> rows = {3, 0, 8, 8, 1};
+    for (const bool gather : {false, true}) {
+      const int64_t count = gather ? static_cast<int64_t>(rows.size()) : kRows;
+      std::vector<float> scratch(count * dim);
+      PreparedOutputs expected(count, dim), out(count, dim);
+      backend::RmsNormParams params = {.in = in.data(),
+                                       .weight = weight.data(),
+                                       .dim = dim,
+                                       .epsilon = 1e-5f,
+                                       .out = scratch.data(),
+                                       .prepared = expected.outputs()};
+      if (gather) params.rows = rows;
+      ops::OracleRmsNorm(params, {0, count});
+      params.prepared = out.outputs();
+      InPieces(random_, GetParam(), count, [&](backend::Backend& backend, Range range) {
+        return backend.RmsNorm(params, range);
+      });
+      ExpectEqualBytes(out, expected, dim);
+    }
+  }
+}
+
 TEST_P(ElementwiseTest, PrepareGivesTheOraclesBytesForEveryFormat) {
   for (const int64_t cols : {1, 20, 31, 32, 33, 64, 172, 480, 512, 513, 2048}) {
     constexpr int64_t kRows = 11;
@@ -135,6 +187,61 @@ TEST_P(ElementwiseTest, SwiGluGivesTheOraclesBits) {
     });
     ASSERT_EQ(ops::FirstDifference(out, expected), -1) << "dim " << dim;
   }
+}
+
+// Rows of less than a part, of one, of several, and with short last ones.
+TEST_P(ElementwiseTest, SwiGluPreparesItsRowsInEveryFormat) {
+  for (const int64_t dim : {1, 20, 33, 64, 172, 1000, 2047, 2048, 2049, 4096, 6150, 8192}) {
+    constexpr int64_t kRows = 5;
+    auto gate = ops::RandomFloats(random_, kRows * dim, Spread::kNormal);
+    const auto up = ops::RandomFloats(random_, kRows * dim, Spread::kWide);
+    std::vector<float> scratch(gate.size());
+    PreparedOutputs expected(kRows, dim), out(kRows, dim);
+    ops::OracleSwiGlu({.gate = gate.data(),
+                       .up = up.data(),
+                       .dim = dim,
+                       .out = scratch.data(),
+                       .prepared = expected.outputs()},
+                      {0, kRows});
+    InPieces(random_, GetParam(), kRows, [&](backend::Backend& backend, Range range) {
+      return backend.SwiGlu({.gate = gate.data(),
+                             .up = up.data(),
+                             .dim = dim,
+                             .out = gate.data(),
+                             .prepared = out.outputs()},
+                            range);
+    });
+    ExpectEqualBytes(out, expected, dim);
+  }
+}
+
+TEST_P(ElementwiseTest, NoOpPreparesWhatNoKernelReads) {
+  std::vector<float> in(64), out(64);
+  std::vector<uint8_t> rows(256);
+  const backend::PreparedRows prepared = {ActivationFormat::kF16, rows.data()};
+  backend::Backend& backend = BackendFor(GetParam(), 1);
+  EXPECT_FALSE(backend
+                   .RmsNorm({.in = in.data(),
+                             .weight = in.data(),
+                             .dim = 64,
+                             .out = out.data(),
+                             .prepared = {&prepared, 1}},
+                            {0, 1})
+                   .ok());
+  EXPECT_FALSE(backend
+                   .SwiGlu({.gate = in.data(),
+                            .up = in.data(),
+                            .dim = 64,
+                            .out = out.data(),
+                            .prepared = {&prepared, 1}},
+                           {0, 1})
+                   .ok());
+  EXPECT_FALSE(
+      backend
+          .Prepare(
+              {.in = in.data(), .cols = 64, .format = ActivationFormat::kF16, .out = rows.data()},
+              {0, 1})
+          .ok());
 }
 
 TEST_P(ElementwiseTest, EmbedGivesTheDequantizedRowOfEveryType) {

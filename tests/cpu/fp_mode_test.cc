@@ -120,6 +120,19 @@ const Op kOps[] = {
                                              .out = in.out.data()},
                                             {0, kRows}, b, &Backend::RmsNorm, ops::OracleRmsNorm);
      }},
+    {"RmsNormPrepared",
+     [](Inputs& in, Backend* b) {
+       const backend::PreparedRows prepared = {backend::ActivationFormat::kInt8,
+                                               in.prepared.data()};
+       std::vector<float> scratch(kRows * kDim);
+       return RunOp<backend::RmsNormParams>({.in = in.wide.data(),
+                                             .weight = in.normal.data(),
+                                             .dim = kDim,
+                                             .epsilon = 1e-6f,
+                                             .out = scratch.data(),
+                                             .prepared = {&prepared, 1}},
+                                            {0, kRows}, b, &Backend::RmsNorm, ops::OracleRmsNorm);
+     }},
     {"Prepare",
      [](Inputs& in, Backend* b) {
        return RunOp<backend::PrepareParams>({.in = in.wide.data(),
@@ -139,12 +152,14 @@ const Op kOps[] = {
                              .out = in.activations.data()},
                             {0, kRows});
        }
-       return RunOp<backend::MatMulParams>({.weight = in.table.For(b),
-                                            .activations = in.activations.data(),
-                                            .num_rows = kRows,
-                                            .out = in.out.data(),
-                                            .out_stride = kDim},
-                                           {0, kRows}, b, &Backend::MatMul, ops::OracleMatMul);
+       const backend::MatMulParams product = {.weight = in.table.For(b),
+                                              .activations = in.activations.data(),
+                                              .num_rows = kRows,
+                                              .out = in.out.data(),
+                                              .out_stride = kDim};
+       if (b != nullptr) return b->MatMul({product}, {0, kRows});
+       ops::OracleMatMul({product}, {0, kRows});
+       return absl::OkStatus();
      }},
     {"RopeStore",
      [](Inputs& in, Backend* b) {
@@ -175,6 +190,18 @@ const Op kOps[] = {
        return RunOp<backend::SwiGluParams>(
            {.gate = in.normal.data(), .up = in.wide.data(), .dim = kDim, .out = in.out.data()},
            {0, kRows}, b, &Backend::SwiGlu, ops::OracleSwiGlu);
+     }},
+    {"SwiGluPrepared",
+     [](Inputs& in, Backend* b) {
+       const backend::PreparedRows prepared = {backend::ActivationFormat::kInt8,
+                                               in.prepared.data()};
+       std::vector<float> scratch(kRows * kDim);
+       return RunOp<backend::SwiGluParams>({.gate = in.normal.data(),
+                                            .up = in.wide.data(),
+                                            .dim = kDim,
+                                            .out = scratch.data(),
+                                            .prepared = {&prepared, 1}},
+                                           {0, kRows}, b, &Backend::SwiGlu, ops::OracleSwiGlu);
      }},
 };
 

@@ -40,12 +40,12 @@ const std::vector<float>& MatMulCase::Expected(bool accumulate) {
   std::vector<float>& expected = expected_[accumulate];
   if (expected.empty()) {
     expected = residual_;
-    ops::OracleMatMul({.weight = weight_.plain.get(),
-                       .activations = activations_.data(),
-                       .num_rows = rows_max_,
-                       .out = expected.data(),
-                       .out_stride = n_,
-                       .accumulate = accumulate},
+    ops::OracleMatMul({{.weight = weight_.plain.get(),
+                        .activations = activations_.data(),
+                        .num_rows = rows_max_,
+                        .out = expected.data(),
+                        .out_stride = n_,
+                        .accumulate = accumulate}},
                       {0, n_});
     // Wild as the numbers are, few results may be infinite or NaN: those would hide differences.
     const auto finite = std::count_if(expected.begin(), expected.end(),
@@ -72,12 +72,12 @@ void MatMulCase::CheckRows(ops::Random& random, backend::Backend& backend, Range
   for (int64_t begin = 0; begin < n_;) {
     const int64_t end = whole ? n_ : begin + 1 + static_cast<int64_t>(random() % (n_ - begin));
     ASSERT_TRUE(backend
-                    .MatMul({.weight = weight_.packed.get(),
-                             .activations = activations_.data() + rows.begin * row_bytes_,
-                             .num_rows = rows.size(),
-                             .out = out.data(),
-                             .out_stride = stride,
-                             .accumulate = accumulate},
+                    .MatMul({{.weight = weight_.packed.get(),
+                              .activations = activations_.data() + rows.begin * row_bytes_,
+                              .num_rows = rows.size(),
+                              .out = out.data(),
+                              .out_stride = stride,
+                              .accumulate = accumulate}},
                             {begin, end})
                     .ok());
     begin = end;

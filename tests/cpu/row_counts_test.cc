@@ -148,6 +148,26 @@ TEST_P(RowCountsTest, RmsNorm) {
   });
 }
 
+TEST_P(RowCountsTest, RmsNormPrepared) {
+  CheckOp(GetParam(), kTaskValues, kRowValues, [&](int64_t dim, int64_t rows) -> RowOp {
+    const auto in = ops::RandomFloats(random_, rows * dim, Spread::kWide);
+    const auto weight = ops::RandomFloats(random_, dim, Spread::kNormal);
+    auto scratch = std::make_shared<std::vector<float>>(rows * dim);
+    return {backend::ActivationRowBytes(ActivationFormat::kInt8, dim),
+            [=](Backend* backend, Range range, uint8_t* out) {
+              const backend::PreparedRows prepared = {ActivationFormat::kInt8, out};
+              return RunOp<backend::RmsNormParams>({.in = in.data(),
+                                                    .weight = weight.data(),
+                                                    .dim = dim,
+                                                    .epsilon = 1e-5f,
+                                                    .out = scratch->data(),
+                                                    .prepared = {&prepared, 1}},
+                                                   range, backend, &Backend::RmsNorm,
+                                                   ops::OracleRmsNorm);
+            }};
+  });
+}
+
 TEST_P(RowCountsTest, PrepareInEveryFormat) {
   for (const auto format :
        {ActivationFormat::kF32, ActivationFormat::kBF16, ActivationFormat::kInt8}) {
@@ -163,18 +183,42 @@ TEST_P(RowCountsTest, PrepareInEveryFormat) {
   }
 }
 
-// The kernel runs over the values of all rows as one, so tasks begin inside rows.
+// Rows of which a part holds many; a row of one part and more, so that tasks begin inside rows.
+const std::vector<int64_t> kSwiGluRowValues = {1, 15, 64, 96, 1000, 2047, 2048, 2049, 6200};
+
 TEST_P(RowCountsTest, SwiGlu) {
-  CheckOp(GetParam(), kSwiGluTaskValues, {1, 15, 64, 96, 1000, 2047, 2048, 2049},
-          [&](int64_t dim, int64_t rows) -> RowOp {
-            const auto gate = ops::RandomFloats(random_, rows * dim, Spread::kWide);
-            const auto up = ops::RandomFloats(random_, rows * dim, Spread::kWide);
-            return {dim * 4, [=](Backend* backend, Range range, uint8_t* out) {
-                      return RunOp<backend::SwiGluParams>(
-                          {.gate = gate.data(), .up = up.data(), .dim = dim, .out = Floats(out)},
-                          range, backend, &Backend::SwiGlu, ops::OracleSwiGlu);
-                    }};
-          });
+  CheckOp(GetParam(), kSwiGluTaskValues, kSwiGluRowValues, [&](int64_t dim, int64_t rows) -> RowOp {
+    const auto gate = ops::RandomFloats(random_, rows * dim, Spread::kWide);
+    const auto up = ops::RandomFloats(random_, rows * dim, Spread::kWide);
+    return {dim * 4, [=](Backend* backend, Range range, uint8_t* out) {
+              return RunOp<backend::SwiGluParams>(
+                  {.gate = gate.data(), .up = up.data(), .dim = dim, .out = Floats(out)}, range,
+                  backend, &Backend::SwiGlu, ops::OracleSwiGlu);
+            }};
+  });
+}
+
+TEST_P(RowCountsTest, SwiGluPreparedInEveryFormat) {
+  for (const auto format :
+       {ActivationFormat::kF32, ActivationFormat::kBF16, ActivationFormat::kInt8}) {
+    CheckOp(GetParam(), kSwiGluTaskValues, kSwiGluRowValues,
+            [&](int64_t dim, int64_t rows) -> RowOp {
+              const auto gate = ops::RandomFloats(random_, rows * dim, Spread::kNormal);
+              const auto up = ops::RandomFloats(random_, rows * dim, Spread::kWide);
+              auto scratch = std::make_shared<std::vector<float>>(rows * dim);
+              return {backend::ActivationRowBytes(format, dim),
+                      [=](Backend* backend, Range range, uint8_t* out) {
+                        const backend::PreparedRows prepared = {format, out};
+                        return RunOp<backend::SwiGluParams>({.gate = gate.data(),
+                                                             .up = up.data(),
+                                                             .dim = dim,
+                                                             .out = scratch->data(),
+                                                             .prepared = {&prepared, 1}},
+                                                            range, backend, &Backend::SwiGlu,
+                                                            ops::OracleSwiGlu);
+                      }};
+            });
+  }
 }
 
 // The op over a table of `type`, whose tokens are drawn anew for each number of rows.

@@ -53,8 +53,9 @@ class CountingBackend final : public ForwardingBackend {
   absl::Status Prepare(const backend::PrepareParams& params, backend::Range rows) override {
     return Recorded() ? absl::OkStatus() : Op().Prepare(params, rows);
   }
-  absl::Status MatMul(const backend::MatMulParams& params, backend::Range features) override {
-    return Recorded() ? absl::OkStatus() : Op().MatMul(params, features);
+  absl::Status MatMul(absl::Span<const backend::MatMulParams> products,
+                      backend::Range features) override {
+    return Recorded() ? absl::OkStatus() : Op().MatMul(products, features);
   }
   absl::Status RopeStore(const backend::RopeStoreParams& params, backend::Range rows) override {
     return Recorded() ? absl::OkStatus() : Op().RopeStore(params, rows);

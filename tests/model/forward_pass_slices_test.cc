@@ -75,7 +75,7 @@ TEST_F(SlicesTest, ASliceOfAttentionHoldsItsCostInKeysWhateverTheRows) {
 TEST_F(SlicesTest, ProductsOverManyRowsGoInBandsOfOneSize) {
   std::set<int64_t> sizes;
   for (const Cursor& cursor : CursorsOf(130, 1)) {
-    if (cursor.op == Op::kGate && cursor.band_end > 0 && cursor.unit > 0) {
+    if (cursor.op == Op::kGateUp && cursor.band_end > 0 && cursor.unit > 0) {
       sizes.insert(cursor.band_end - cursor.band_begin);
     }
   }
@@ -94,10 +94,41 @@ TEST_F(SlicesTest, ASliceHasPanelsForEveryThread) {
   for (const int32_t threads : {1, 2, 4}) {
     std::set<int64_t> units;
     for (const Cursor& cursor : CursorsOf(1, 1, threads)) {
-      if (cursor.op == Op::kGate) units.insert(cursor.unit);
+      if (cursor.op == Op::kGateUp) units.insert(cursor.unit);
     }
     EXPECT_EQ(*std::next(units.begin()), std::max(16, 8 * threads));
   }
+}
+
+// Query, key and value have 136, 34 and 34 features of one cost: units 0 to 203 of one walk.
+class WalkSlicesTest : public SlicesTest {
+ protected:
+  WalkSlicesTest() {
+    file_ = testing::OpenRandomModel(
+        {.layers = 1, .dim = 136, .ffn_dim = 192, .q_heads = 4, .kv_heads = 1});
+  }
+  std::set<int64_t> UnitsOf(int64_t slice_cost) {
+    std::set<int64_t> units;
+    for (const Cursor& cursor : CursorsOf(1, slice_cost)) {
+      if (cursor.op == Op::kQueryKeyValue && cursor.unit > 0) units.insert(cursor.unit);
+    }
+    return units;
+  }
+};
+
+TEST_F(WalkSlicesTest, SlicesEndOnThePanelsOfTheProductThatTheyEndIn) {
+  // 128 features and the last 8 of the query product; 16 features of the key product make the slice
+  // whole, which began in the one before.
+  EXPECT_EQ(UnitsOf(1), (std::set<int64_t>{16, 32, 48, 64, 80, 96, 112, 128, 136 + 16, 136 + 32,
+                                           170 + 16, 170 + 32}));
+}
+
+TEST_F(WalkSlicesTest, ASliceGoesOnInTheNextProduct) {
+  // A feature of float32 weights of 136 columns costs two units a byte: the rest of the first
+  // product, all of the second and a panel of the third are one slice.
+  constexpr int64_t kFeature = int64_t{2} * 4 * 136;
+  const std::set<int64_t> units = UnitsOf(100 * kFeature);
+  EXPECT_EQ(units, (std::set<int64_t>{96, 170 + 16}));
 }
 
 TEST_F(SlicesTest, SlicesCutByTheClockChangeNoBit) {

@@ -91,8 +91,9 @@ class ForwardingBackend : public backend::Backend {
   absl::Status Prepare(const backend::PrepareParams& params, backend::Range rows) override {
     return inner_->Prepare(params, rows);
   }
-  absl::Status MatMul(const backend::MatMulParams& params, backend::Range features) override {
-    return inner_->MatMul(params, features);
+  absl::Status MatMul(absl::Span<const backend::MatMulParams> products,
+                      backend::Range features) override {
+    return inner_->MatMul(products, features);
   }
   absl::Status RopeStore(const backend::RopeStoreParams& params, backend::Range rows) override {
     return inner_->RopeStore(params, rows);

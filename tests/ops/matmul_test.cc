@@ -137,7 +137,7 @@ TEST_P(MatMulTest, TheClassIsCloseToTheProductInDouble) {
   for (const int64_t k : super ? std::vector<int64_t>{256, 768} : std::vector<int64_t>{32, 544}) {
     Make(k);
     const ActivationFormat format = backend::ClassOf(GetParam()).activation;
-    OracleMatMul(Params(format), {0, kN});
+    OracleMatMul({Params(format)}, {0, kN});
     ExpectClose(format, RoundingsOfATerm(k));
   }
 }
@@ -147,7 +147,7 @@ TEST_P(MatMulTest, ThePlainOrderIsTheProductInDoubleRoundedOnce) {
   for (const int64_t k :
        super ? std::vector<int64_t>{256, 768} : std::vector<int64_t>{32, 256, 544}) {
     Make(k);
-    PlainMatMul(Params(ActivationFormat::kF32), {0, kN});
+    PlainMatMul({Params(ActivationFormat::kF32)}, {0, kN});
     for (int64_t n = 0; n < kN; ++n) {
       for (int64_t m = 0; m < kM; ++m) {
         const double sum = FloatSum(ActivationFormat::kF32, m, n).sum;
@@ -179,12 +179,12 @@ TEST(PlainMatMulTest, RowsAreAlikeHoweverMany) {
                                   .num_rows = kRows,
                                   .out = all.data(),
                                   .out_stride = kFeatures};
-  PlainMatMul(params, {0, kFeatures});
+  PlainMatMul({params}, {0, kFeatures});
   params.num_rows = 1;
   params.out = one.data();
   for (int64_t m = 0; m < kRows; ++m) {
     params.activations = prepared.data() + m * row_bytes;
-    PlainMatMul(params, {0, kFeatures});
+    PlainMatMul({params}, {0, kFeatures});
     for (int64_t n = 0; n < kFeatures; ++n) ASSERT_EQ(all[m * kFeatures + n], one[n]) << m;
   }
 }
@@ -193,17 +193,17 @@ TEST_P(MatMulTest, TheResidualIsAddedOnceAndLast) {
   Make(256);
   const ActivationFormat format = backend::ClassOf(GetParam()).activation;
   backend::MatMulParams params = Params(format);
-  OracleMatMul(params, {0, kN});
+  OracleMatMul({params}, {0, kN});
   const std::vector<float> product = out_;
   std::fill(out_.begin(), out_.end(), 0.5f);
   params.accumulate = true;
-  OracleMatMul(params, {0, kN});
+  OracleMatMul({params}, {0, kN});
   for (size_t i = 0; i < out_.size(); ++i) EXPECT_EQ(out_[i], 0.5f + product[i]);
 }
 
 TEST_P(MatMulTest, OnlyTheRangeIsWritten) {
   Make(256);
-  OracleMatMul(Params(backend::ClassOf(GetParam()).activation), {1, 3});
+  OracleMatMul({Params(backend::ClassOf(GetParam()).activation)}, {1, 3});
   for (int64_t m = 0; m < kM; ++m) {
     for (const int64_t n : {0, 3, 4}) EXPECT_EQ(out_[m * kN + n], -1.0f);
     for (const int64_t n : {1, 2}) EXPECT_NE(out_[m * kN + n], -1.0f);
@@ -229,11 +229,11 @@ TEST(MatMulOrderTest, ChunksStartFromZero) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(w.data());
   ASSERT_TRUE(static_cast<HostMatrix&>(*weight).WriteRows(0, {bytes, kK * 4}).ok());
   float out = 0;
-  OracleMatMul({.weight = weight.get(),
-                .activations = reinterpret_cast<const uint8_t*>(a.data()),
-                .num_rows = 1,
-                .out = &out,
-                .out_stride = 1},
+  OracleMatMul({{.weight = weight.get(),
+                 .activations = reinterpret_cast<const uint8_t*>(a.data()),
+                 .num_rows = 1,
+                 .out = &out,
+                 .out_stride = 1}},
                {0, 1});
   EXPECT_EQ(out, 0x1p24f + 2.0f);
 }
@@ -249,11 +249,11 @@ TEST(MatMulOrderTest, EvenAndOddValuesOfBFloat16AreSummedApart) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(w.data());
   ASSERT_TRUE(static_cast<HostMatrix&>(*weight).WriteRows(0, {bytes, 64}).ok());
   float out = 0;
-  OracleMatMul({.weight = weight.get(),
-                .activations = reinterpret_cast<const uint8_t*>(a.data()),
-                .num_rows = 1,
-                .out = &out,
-                .out_stride = 1},
+  OracleMatMul({{.weight = weight.get(),
+                 .activations = reinterpret_cast<const uint8_t*>(a.data()),
+                 .num_rows = 1,
+                 .out = &out,
+                 .out_stride = 1}},
                {0, 1});
   EXPECT_EQ(out, 0x1p24f + 2.0f);
 }
@@ -268,13 +268,94 @@ TEST(MatMulOrderTest, WrongParametersAreRefused) {
                                   .num_rows = 1,
                                   .out = out,
                                   .out_stride = 4};
-  EXPECT_TRUE(CheckMatMul(params, {0, 4}).ok());
-  EXPECT_FALSE(CheckMatMul(params, {0, 5}).ok());
+  EXPECT_TRUE(CheckMatMul({params}, {0, 4}).ok());
+  EXPECT_FALSE(CheckMatMul({params}, {0, 5}).ok());
   params.out_stride = 3;
-  EXPECT_FALSE(CheckMatMul(params, {0, 4}).ok());
+  EXPECT_FALSE(CheckMatMul({params}, {0, 4}).ok());
   params.out_stride = 4;
   params.num_rows = -1;
-  EXPECT_FALSE(CheckMatMul(params, {0, 4}).ok());
+  EXPECT_FALSE(CheckMatMul({params}, {0, 4}).ok());
+  EXPECT_FALSE(CheckMatMul({}, {0, 0}).ok());
+}
+
+// Two products of 4 and of 2 features, of different types, as one walk of 6 units.
+class ProductWalkTest : public testing::Test {
+ protected:
+  static constexpr int64_t kK = 64;
+
+  ProductWalkTest() {
+    for (int i = 0; i < 2; ++i) {
+      const WeightType type = i == 0 ? WeightType::kQ4_0 : WeightType::kF32;
+      const int64_t features = i == 0 ? 4 : 2;
+      weights_[i] = HostMatrix::Create(memory_, type, features, kK).value();
+      const auto bytes = RandomWeights(random_, type, features, kK, Spread::kNormal);
+      EXPECT_TRUE(static_cast<HostMatrix&>(*weights_[i]).WriteRows(0, bytes).ok());
+    }
+    const auto in = RandomFloats(random_, 2 * kK, Spread::kNormal);
+    blocks_.resize(2 * backend::ActivationRowBytes(ActivationFormat::kInt8, kK));
+    floats_.resize(2 * backend::ActivationRowBytes(ActivationFormat::kF32, kK));
+    OraclePrepared(
+        in.data(), kK,
+        {{ActivationFormat::kInt8, blocks_.data()}, {ActivationFormat::kF32, floats_.data()}},
+        {0, 2});
+  }
+
+  // Into first [2, 4] and second [2, 3], whose last column is nobody's.
+  std::vector<backend::MatMulParams> Walk(std::vector<float>& first, std::vector<float>& second) {
+    first.assign(8, -1.0f);
+    second.assign(6, -1.0f);
+    return {{.weight = weights_[0].get(),
+             .activations = blocks_.data(),
+             .num_rows = 2,
+             .out = first.data(),
+             .out_stride = 4},
+            {.weight = weights_[1].get(),
+             .activations = floats_.data(),
+             .num_rows = 2,
+             .out = second.data(),
+             .out_stride = 3}};
+  }
+
+  memory::LargeMemory memory_{0};
+  Random random_{8};
+  std::unique_ptr<backend::Matrix> weights_[2];
+  std::vector<uint8_t> blocks_, floats_;
+};
+
+TEST_F(ProductWalkTest, UnitsAreTheFeaturesOfOneProductAfterTheOther) {
+  std::vector<float> first, second, expected_first, expected_second;
+  const auto expected = Walk(expected_first, expected_second);
+  OracleMatMul({expected[0]}, {0, 4});
+  OracleMatMul({expected[1]}, {0, 2});
+  for (int64_t begin = 0; begin <= 6; ++begin) {
+    for (int64_t end = begin; end <= 6; ++end) {
+      OracleMatMul(Walk(first, second), {begin, end});
+      for (int64_t m = 0; m < 2; ++m) {
+        for (int64_t n = 0; n < 4; ++n) {
+          const bool done = n >= begin && n < end;
+          EXPECT_EQ(first[m * 4 + n], done ? expected_first[m * 4 + n] : -1.0f) << begin << end;
+        }
+        for (int64_t n = 0; n < 3; ++n) {
+          const bool done = n < 2 && n + 4 >= begin && n + 4 < end;
+          EXPECT_EQ(second[m * 3 + n], done ? expected_second[m * 3 + n] : -1.0f) << begin << end;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(ProductWalkTest, WalksThatDoNotFitAreRefused) {
+  std::vector<float> first, second;
+  auto walk = Walk(first, second);
+  EXPECT_TRUE(CheckMatMul(walk, {0, 6}).ok());
+  EXPECT_FALSE(CheckMatMul(walk, {0, 7}).ok());
+  walk[1].num_rows = 1;
+  EXPECT_FALSE(CheckMatMul(walk, {0, 6}).ok()) << "products of 2 rows and of 1";
+  walk[1] = walk[0];
+  walk.resize(backend::kProductsMax, walk[0]);
+  EXPECT_TRUE(CheckMatMul(walk, {0, 16}).ok());
+  walk.push_back(walk[0]);
+  EXPECT_FALSE(CheckMatMul(walk, {0, 16}).ok()) << "five products";
   EXPECT_FALSE(CheckMatMul({}, {0, 0}).ok());
 }
 

@@ -84,5 +84,32 @@ TEST(PrepareTest, WrongParametersAreRefused) {
   EXPECT_FALSE(CheckPrepare({.in = in, .cols = 1, .out = out}, {1, 0}).ok());
 }
 
+TEST(PrepareTest, RowsOfAnotherOpAreWrittenInEveryFormatThatIsAskedFor) {
+  Random random(3);
+  const auto in = RandomFloats(random, 3 * 40, Spread::kNormal);
+  std::vector<uint8_t> bfloats(3 * backend::ActivationRowBytes(ActivationFormat::kBF16, 40), 7);
+  std::vector<uint8_t> blocks(3 * backend::ActivationRowBytes(ActivationFormat::kInt8, 40), 7);
+  auto expected_bfloats = bfloats, expected_blocks = blocks;
+  const backend::PreparedRows outputs[] = {{ActivationFormat::kBF16, bfloats.data()},
+                                           {ActivationFormat::kInt8, blocks.data()}};
+  EXPECT_TRUE(CheckPrepared("Op", outputs).ok());
+  OraclePrepared(in.data(), 40, outputs, {1, 2});
+  OraclePrepare({.in = in.data(),
+                 .cols = 40,
+                 .format = ActivationFormat::kBF16,
+                 .out = expected_bfloats.data()},
+                {1, 2});
+  OraclePrepare({.in = in.data(),
+                 .cols = 40,
+                 .format = ActivationFormat::kInt8,
+                 .out = expected_blocks.data()},
+                {1, 2});
+  EXPECT_EQ(bfloats, expected_bfloats);
+  EXPECT_EQ(blocks, expected_blocks);
+  const backend::PreparedRows nowhere[] = {{ActivationFormat::kF32, nullptr}};
+  EXPECT_FALSE(CheckPrepared("Op", nowhere).ok());
+  EXPECT_TRUE(CheckPrepared("Op", {}).ok());
+}
+
 }  // namespace
 }  // namespace llmrt::ops

@@ -51,10 +51,10 @@ TEST_F(ReferenceBackendTest, ProductsUseUnroundedActivations) {
                                   .num_rows = 2,
                                   .out = out.data(),
                                   .out_stride = 4};
-  ASSERT_TRUE(backend_->MatMul(params, {0, 1}).ok());
-  ASSERT_TRUE(backend_->MatMul(params, {1, 4}).ok());
+  ASSERT_TRUE(backend_->MatMul({params}, {0, 1}).ok());
+  ASSERT_TRUE(backend_->MatMul({params}, {1, 4}).ok());
   params.out = expected.data();
-  PlainMatMul(params, {0, 4});
+  PlainMatMul({params}, {0, 4});
   EXPECT_EQ(FirstDifference(out, expected), -1);
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "ops/prepare.h"
 #include "tests/ops/random_data.h"
 
 namespace llmrt::ops {
@@ -77,6 +78,43 @@ TEST(RmsNormTest, WrongParametersAreRefused) {
   params.dim = 0;
   EXPECT_FALSE(CheckRmsNorm(params, {0, 1}).ok());
   EXPECT_FALSE(CheckRmsNorm({}, {0, 1}).ok());
+}
+
+TEST(RmsNormTest, PreparedRowsAreThoseOfOut) {
+  Random random(2);
+  constexpr int64_t kDim = 70;
+  const auto in = RandomFloats(random, 4 * kDim, Spread::kNormal);
+  const auto weight = RandomFloats(random, kDim, Spread::kNormal);
+  const int64_t row_bytes = backend::ActivationRowBytes(backend::ActivationFormat::kInt8, kDim);
+  for (const auto norm : {OracleRmsNorm, PlainRmsNorm}) {
+    std::vector<float> out(3 * kDim, 0.0f);
+    std::vector<uint8_t> prepared(3 * row_bytes, 7), expected = prepared;
+    const std::vector<int32_t> rows = {3, 0, 2};
+    const backend::PreparedRows output = {backend::ActivationFormat::kInt8, prepared.data()};
+    norm({.in = in.data(),
+          .weight = weight.data(),
+          .rows = rows,
+          .dim = kDim,
+          .out = out.data(),
+          .prepared = {&output, 1}},
+         {1, 3});
+    OraclePrepare({.in = out.data(),
+                   .cols = kDim,
+                   .format = backend::ActivationFormat::kInt8,
+                   .out = expected.data()},
+                  {1, 3});
+    EXPECT_EQ(prepared, expected);
+  }
+}
+
+TEST(RmsNormTest, PreparedRowsNeedAPlace) {
+  const float in[] = {1}, weight[] = {1};
+  float out[1];
+  const backend::PreparedRows nowhere = {};
+  EXPECT_FALSE(
+      CheckRmsNorm({.in = in, .weight = weight, .dim = 1, .out = out, .prepared = {&nowhere, 1}},
+                   {0, 1})
+          .ok());
 }
 
 }  // namespace

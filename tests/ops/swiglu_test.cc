@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "ops/prepare.h"
 #include "tests/ops/random_data.h"
 
 namespace llmrt::ops {
@@ -48,6 +49,36 @@ TEST(SwiGluTest, WrongParametersAreRefused) {
   EXPECT_FALSE(CheckSwiGlu({.gate = x, .up = x, .dim = 0, .out = x}, {0, 1}).ok());
   EXPECT_FALSE(CheckSwiGlu({.gate = x, .dim = 1, .out = x}, {0, 1}).ok());
   EXPECT_FALSE(CheckSwiGlu({.gate = x, .up = x, .dim = 1, .out = x}, {2, 1}).ok());
+}
+
+TEST(SwiGluTest, PreparedRowsAreThoseOfOut) {
+  Random random(2);
+  constexpr int64_t kDim = 70;
+  const auto gate = RandomFloats(random, 3 * kDim, Spread::kNormal);
+  const auto up = RandomFloats(random, 3 * kDim, Spread::kNormal);
+  const int64_t row_bytes = backend::ActivationRowBytes(backend::ActivationFormat::kBF16, kDim);
+  for (const auto activate : {OracleSwiGlu, PlainSwiGlu}) {
+    std::vector<float> out(3 * kDim, 0.0f);
+    std::vector<uint8_t> prepared(3 * row_bytes, 7), expected = prepared;
+    const backend::PreparedRows output = {backend::ActivationFormat::kBF16, prepared.data()};
+    activate({.gate = gate.data(),
+              .up = up.data(),
+              .dim = kDim,
+              .out = out.data(),
+              .prepared = {&output, 1}},
+             {1, 3});
+    OraclePrepare({.in = out.data(),
+                   .cols = kDim,
+                   .format = backend::ActivationFormat::kBF16,
+                   .out = expected.data()},
+                  {1, 3});
+    EXPECT_EQ(prepared, expected);
+  }
+  float x[1];
+  const backend::PreparedRows nowhere = {};
+  EXPECT_FALSE(
+      CheckSwiGlu({.gate = x, .up = x, .dim = 1, .out = x, .prepared = {&nowhere, 1}}, {0, 1})
+          .ok());
 }
 
 }  // namespace

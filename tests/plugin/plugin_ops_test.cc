@@ -87,6 +87,63 @@ TEST_F(PluginOpsTest, RmsNormReadsItsOwnRowsOrTheLogitRows) {
   EXPECT_FALSE(backend_->RmsNorm({.dim = 64}, {0, 1}).ok());
 }
 
+TEST_F(PluginOpsTest, PreparedRowsAreLaunchesBehindTheOpThatComputesThem) {
+  const backend::PreparedRows outputs[] = {{backend::ActivationFormat::kF16, At<uint8_t>(0x400)},
+                                           {backend::ActivationFormat::kBF16, At<uint8_t>(0x500)}};
+  fake_.calls.clear();
+  ASSERT_TRUE(backend_
+                  ->RmsNorm({.in = At<float>(0x100),
+                             .weight = At<float>(0x200),
+                             .dim = 65,
+                             .out = At<float>(0x300),
+                             .prepared = outputs},
+                            {1, 3})
+                  .ok());
+  EXPECT_EQ(fake_.calls, (std::vector<std::string>{"rms_norm", "prepare", "prepare"}));
+  EXPECT_EQ(fake_.prepare.in, 0x300u) << "what the norm left";
+  EXPECT_EQ(fake_.prepare.out, 0x500u);
+  EXPECT_EQ(fake_.prepare.cols, 65);
+  EXPECT_EQ(fake_.prepare.row_bytes, 256);
+  EXPECT_EQ(fake_.prepare.first, 1);
+  EXPECT_EQ(fake_.prepare.end, 3);
+  EXPECT_EQ(fake_.prepare.element, backend::kPluginBF16);
+  fake_.calls.clear();
+  ASSERT_TRUE(backend_
+                  ->SwiGlu({.gate = At<float>(0x100),
+                            .up = At<float>(0x200),
+                            .dim = 50,
+                            .out = At<float>(0x600),
+                            .prepared = absl::MakeConstSpan(outputs).first(1)},
+                           {0, 2})
+                  .ok());
+  EXPECT_EQ(fake_.calls, (std::vector<std::string>{"swiglu", "prepare"}));
+  EXPECT_EQ(fake_.prepare.in, 0x600u);
+  EXPECT_EQ(fake_.prepare.cols, 50);
+  EXPECT_EQ(fake_.prepare.element, backend::kPluginF16);
+}
+
+TEST_F(PluginOpsTest, PreparedRowsThatNoProductReadsAreNoLaunch) {
+  const backend::PreparedRows int8 = {backend::ActivationFormat::kInt8, At<uint8_t>(0x400)};
+  fake_.calls.clear();
+  EXPECT_FALSE(backend_
+                   ->RmsNorm({.in = At<float>(0x100),
+                              .weight = At<float>(0x200),
+                              .dim = 64,
+                              .out = At<float>(0x300),
+                              .prepared = {&int8, 1}},
+                             {0, 3})
+                   .ok());
+  EXPECT_FALSE(backend_
+                   ->SwiGlu({.gate = At<float>(0x100),
+                             .up = At<float>(0x200),
+                             .dim = 50,
+                             .out = At<float>(0x100),
+                             .prepared = {&int8, 1}},
+                            {0, 2})
+                   .ok());
+  EXPECT_TRUE(fake_.calls.empty());
+}
+
 TEST_F(PluginOpsTest, PrepareKnowsTheFormatsOfItsClasses) {
   backend::PrepareParams params = {.in = At<float>(0x100), .cols = 65, .out = At<uint8_t>(0x200)};
   const auto prepare = [&](backend::ActivationFormat format) {
@@ -118,7 +175,7 @@ TEST_F(PluginOpsTest, MatMulIsTranslatedWithEqualStrides) {
                                         .out = At<float>(0x200),
                                         .out_stride = 48,
                                         .accumulate = true};
-  ASSERT_TRUE(backend_->MatMul(params, {8, 40}).ok());
+  ASSERT_TRUE(backend_->MatMul({params}, {8, 40}).ok());
   EXPECT_EQ(fake_.matmul.weight.element, backend::kPluginBF16);
   EXPECT_EQ(fake_.matmul.weight.row_stride, 256);
   EXPECT_EQ(fake_.matmul.row_bytes, 256);
@@ -129,9 +186,35 @@ TEST_F(PluginOpsTest, MatMulIsTranslatedWithEqualStrides) {
   EXPECT_EQ(fake_.matmul.first, 8);
   EXPECT_EQ(fake_.matmul.end, 40);
   EXPECT_EQ(fake_.matmul.accumulate, 1);
-  EXPECT_FALSE(backend_->MatMul(params, {8, 41}).ok());
-  EXPECT_TRUE(backend_->MatMul(params, {8, 8}).ok());
+  EXPECT_FALSE(backend_->MatMul({params}, {8, 41}).ok());
+  EXPECT_TRUE(backend_->MatMul({params}, {8, 8}).ok());
   EXPECT_EQ(Calls("matmul"), 1) << "an empty range is no call";
+}
+
+TEST_F(PluginOpsTest, AWalkOverProductsIsALaunchOfEachThatHasFeaturesInIt) {
+  const auto first = backend_->CreateMatrix(WeightType::kBF16, 40, 100).value();
+  const auto second = backend_->CreateMatrix(WeightType::kF16, 24, 100).value();
+  const backend::MatMulParams walk[] = {{.weight = first.get(),
+                                         .activations = At<uint8_t>(0x100),
+                                         .num_rows = 3,
+                                         .out = At<float>(0x200),
+                                         .out_stride = 40},
+                                        {.weight = second.get(),
+                                         .activations = At<uint8_t>(0x300),
+                                         .num_rows = 3,
+                                         .out = At<float>(0x400),
+                                         .out_stride = 24}};
+  ASSERT_TRUE(backend_->MatMul(walk, {16, 48}).ok());
+  EXPECT_EQ(Calls("matmul"), 2);
+  EXPECT_EQ(fake_.matmul.weight.element, backend::kPluginF16);
+  EXPECT_EQ(fake_.matmul.activations, 0x300u);
+  EXPECT_EQ(fake_.matmul.out, 0x400u);
+  EXPECT_EQ(fake_.matmul.first, 0);
+  EXPECT_EQ(fake_.matmul.end, 8);
+  ASSERT_TRUE(backend_->MatMul(walk, {0, 40}).ok());
+  EXPECT_EQ(Calls("matmul"), 3);
+  EXPECT_EQ(fake_.matmul.end, 40);
+  EXPECT_FALSE(backend_->MatMul(walk, {0, 65}).ok());
 }
 
 TEST_F(PluginOpsTest, RopeStoreIsTranslated) {
@@ -280,11 +363,11 @@ TEST_F(PluginOpsTest, EveryOpPassesOnWhatThePluginSays) {
        }},
       {"matmul",
        [&] {
-         return backend_->MatMul({.weight = matrix.get(),
-                                  .activations = At<uint8_t>(0x100),
-                                  .num_rows = 1,
-                                  .out = At<float>(0x100),
-                                  .out_stride = 10},
+         return backend_->MatMul({{.weight = matrix.get(),
+                                   .activations = At<uint8_t>(0x100),
+                                   .num_rows = 1,
+                                   .out = At<float>(0x100),
+                                   .out_stride = 10}},
                                  {0, 1});
        }},
       {"rope_store",

@@ -102,6 +102,18 @@ class DisturbedBackend final : public ForwardingBackend {
     moved.in = Moved(params.in, params.cols, rows, activation_bits_);
     return inner().Prepare(moved, rows);
   }
+  absl::Status RmsNorm(const backend::RmsNormParams& params, backend::Range rows) override {
+    backend::RmsNormParams plain = params;
+    plain.prepared = {};
+    absl::Status status = inner().RmsNorm(plain, rows);
+    return status.ok() ? PrepareMoved(params.out, params.dim, params.prepared, rows) : status;
+  }
+  absl::Status SwiGlu(const backend::SwiGluParams& params, backend::Range rows) override {
+    backend::SwiGluParams plain = params;
+    plain.prepared = {};
+    absl::Status status = inner().SwiGlu(plain, rows);
+    return status.ok() ? PrepareMoved(params.out, params.dim, params.prepared, rows) : status;
+  }
   absl::Status Attention(const backend::AttentionParams& params, backend::Range heads) override {
     const int64_t dim = params.cache->shape().head_dim;
     backend::AttentionParams moved = params;
@@ -121,6 +133,15 @@ class DisturbedBackend final : public ForwardingBackend {
   }
 
  private:
+  absl::Status PrepareMoved(const float* in, int64_t cols,
+                            absl::Span<const backend::PreparedRows> prepared, backend::Range rows) {
+    for (const backend::PreparedRows& output : prepared) {
+      absl::Status status =
+          Prepare({.in = in, .cols = cols, .format = output.format, .out = output.rows}, rows);
+      if (!status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
   float Move(double value, double half_unit) {
     return static_cast<float>(value + half_unit * uniform_(random_));
   }

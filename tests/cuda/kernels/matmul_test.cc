@@ -156,11 +156,11 @@ class Product {
       std::memcpy(&rows[row * row_bytes], &activations_[row * stride_], k_ * 4);
     }
     totals_.resize(rows_ * features_);
-    ops::OracleMatMul({.weight = matrix.get(),
-                       .activations = rows.data(),
-                       .num_rows = rows_,
-                       .out = totals_.data(),
-                       .out_stride = features_},
+    ops::OracleMatMul({{.weight = matrix.get(),
+                        .activations = rows.data(),
+                        .num_rows = rows_,
+                        .out = totals_.data(),
+                        .out_stride = features_}},
                       {0, features_});
   }
   void ComputeMma(MatrixUnit unit) {

@@ -1,0 +1,146 @@
+// Several matrix products as one walk: the bits of the products one by one, whatever their types
+// and sizes, wherever the walk is cut, on 1 to 4 threads, and nothing beside the results is
+// written.
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "cpu/cpu_features.h"
+#include "gtest/gtest.h"
+#include "ops/matmul.h"
+#include "ops/prepare.h"
+#include "tests/cpu/both_layouts.h"
+#include "tests/cpu/counted_kernels.h"
+#include "tests/ops/random_data.h"
+
+namespace llmrt::cpu {
+namespace {
+
+using backend::ActivationFormat;
+using backend::CpuTier;
+using backend::WeightType;
+using ops::Spread;
+
+constexpr int64_t kCols = 512;
+
+struct Weight {
+  WeightType type;
+  int64_t features;
+};
+
+// Products of one activation with several weights.
+class Walk {
+ public:
+  Walk(ops::Random& random, const std::vector<Weight>& weights, int64_t rows) : rows_(rows) {
+    const auto in = ops::RandomFloats(random, rows * kCols, Spread::kNormal);
+    for (const Weight& weight : weights) {
+      Product& product = products_.emplace_back();
+      product.features = weight.features;
+      product.matrix = MakeBothLayouts(
+          weight.type, weight.features, kCols,
+          ops::RandomWeights(random, weight.type, weight.features, kCols, Spread::kNormal));
+      const ActivationFormat format = backend::ClassOf(weight.type).activation;
+      product.activations.resize(rows * backend::ActivationRowBytes(format, kCols));
+      ops::OraclePrepare(
+          {.in = in.data(), .cols = kCols, .format = format, .out = product.activations.data()},
+          {0, rows});
+      units_ += weight.features;
+    }
+    for (const backend::MatMulParams& params : Params(nullptr)) {
+      ops::OracleMatMul({params}, {0, params.weight->rows()});
+    }
+    for (Product& product : products_) product.expected = product.out;
+  }
+
+  int64_t units() const { return units_; }
+
+  // The walk in pieces that end at `ends`, each by another backend.
+  void Check(CpuTier tier, const std::vector<int64_t>& ends) {
+    const std::vector<backend::MatMulParams> params = Params(&BackendFor(tier, 1));
+    int64_t begin = 0;
+    for (const int64_t end : ends) {
+      const int32_t threads = static_cast<int32_t>(1 + begin % 4);
+      ASSERT_TRUE(BackendFor(tier, threads).MatMul(params, {begin, end}).ok());
+      begin = end;
+    }
+    for (const Product& product : products_) {
+      ASSERT_EQ(ops::FirstDifference(product.out, product.expected), -1)
+          << product.features << " features, " << rows_ << " rows, first end " << ends.front();
+    }
+  }
+
+ private:
+  struct Product {
+    int64_t features;
+    BothLayouts matrix;
+    std::vector<uint8_t> activations;
+    std::vector<float> out, expected;  // [rows][features and one that is nobody's]
+  };
+
+  // What `backend` reads, the oracle where it is null, with outputs that hold nothing yet.
+  std::vector<backend::MatMulParams> Params(const backend::Backend* backend) {
+    std::vector<backend::MatMulParams> params;
+    for (Product& product : products_) {
+      product.out.assign(rows_ * (product.features + 1), std::numeric_limits<float>::quiet_NaN());
+      params.push_back({.weight = product.matrix.For(backend),
+                        .activations = product.activations.data(),
+                        .num_rows = rows_,
+                        .out = product.out.data(),
+                        .out_stride = product.features + 1});
+    }
+    return params;
+  }
+
+  const int64_t rows_;
+  int64_t units_ = 0;
+  std::vector<Product> products_;
+};
+
+class MatMulWalkTest : public testing::TestWithParam<CpuTier> {
+ protected:
+  ops::Random random_{41};
+};
+
+// The mix of a K-quant file, one of float types, and one with a product smaller than any panel.
+const std::vector<Weight> kWalks[] = {
+    {{WeightType::kQ4_K, 72}, {WeightType::kQ4_K, 24}, {WeightType::kQ6_K, 24}},
+    {{WeightType::kF16, 33},
+     {WeightType::kBF16, 50},
+     {WeightType::kQ8_0, 17},
+     {WeightType::kF32, 9}},
+    {{WeightType::kQ4_0, 3}, {WeightType::kQ4_0, 1}, {WeightType::kQ5_1, 5}},
+};
+
+TEST_P(MatMulWalkTest, EveryCutGivesTheBitsOfTheProductsOneByOne) {
+  for (const std::vector<Weight>& weights : kWalks) {
+    for (const int64_t rows : {1, 5}) {
+      Walk walk(random_, weights, rows);
+      walk.Check(GetParam(), {walk.units()});
+      for (int64_t cut = 1; cut < walk.units(); ++cut) walk.Check(GetParam(), {cut, walk.units()});
+      if (testing::Test::HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST_P(MatMulWalkTest, ManySmallPiecesGiveThemToo) {
+  for (const std::vector<Weight>& weights : kWalks) {
+    Walk walk(random_, weights, 131);
+    std::vector<int64_t> ends;
+    for (int64_t end = 0; end < walk.units();) {
+      end = std::min(walk.units(), end + 1 + static_cast<int64_t>(random_() % 40));
+      ends.push_back(end);
+    }
+    walk.Check(GetParam(), ends);
+  }
+}
+
+TEST_P(MatMulWalkTest, AnEmptyRangeIsNoWork) {
+  Walk walk(random_, kWalks[0], 1);
+  walk.Check(GetParam(), {72, 72, 96, walk.units()});
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, MatMulWalkTest, testing::ValuesIn(TestedTiers()),
+                         [](const auto& info) { return std::string(TierName(info.param)); });
+
+}  // namespace
+}  // namespace llmrt::cpu
