@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "cpu/cpu_features.h"
 #include "cpu/packed_matrix.h"
-#include "cpu/panel_layout.h"
+#include "cpu/product_walk.h"
 #include "cpu/read_bandwidth.h"
 #include "numerics/fp_mode.h"
 #include "ops/attention.h"
@@ -32,8 +32,8 @@ using numerics::ScopedFpMode;
 // for.
 constexpr int64_t kTaskValues = 8192;
 
-// Tasks a thread gets from one walk: enough to even out threads that were interrupted.
-constexpr int64_t kTasksPerThread = 8;
+// So many tasks of packing rows are done without waking a thread.
+constexpr int64_t kPackTasksAlone = 8;
 
 // Rows of the gated activation are cut in parts of this many values. SiLU costs several times a
 // copy, so that this much of it, microseconds, is worth another thread.
@@ -91,6 +91,10 @@ absl::StatusOr<std::unique_ptr<backend::Backend>> CpuBackend::Create(
       options.memory->Allocate(threads * kScratchBytes, memory::Tag::kWorkspace);
   if (!scratch.ok()) return scratch.status();
   backend->scratch_ = *std::move(scratch);
+  absl::StatusOr<memory::LargeBuffer> packed =
+      options.memory->Allocate(kPackedBytes, memory::Tag::kWorkspace);
+  if (!packed.ok()) return packed.status();
+  backend->packed_ = *std::move(packed);
   return backend;
 }
 
@@ -116,6 +120,11 @@ absl::StatusOr<std::unique_ptr<backend::Buffer>> CpuBackend::CreateBuffer(int64_
 absl::StatusOr<std::unique_ptr<backend::Matrix>> CpuBackend::CreateMatrix(backend::WeightType type,
                                                                           int64_t rows,
                                                                           int64_t cols) {
+  if (backend::IsQuantized(type) && cols > kColsMax) {
+    return absl::UnimplementedError(absl::StrCat("a matrix of ", cols,
+                                                 " columns; the CPU kernels go up to ", kColsMax,
+                                                 "; use numerics reference"));
+  }
   return PackedMatrix::Create(memory_, type, rows, cols);
 }
 
@@ -259,68 +268,26 @@ absl::Status CpuBackend::MatMul(absl::Span<const backend::MatMulParams> products
   if (absl::Status status = ops::CheckMatMul(products, features); !status.ok()) return status;
   if (products.front().num_rows == 0 || features.size() == 0) return absl::OkStatus();
   ScopedFpMode fp_mode;
-  ProductShare shares[backend::kProductsMax];
-  const int count = CutProducts(products, features, shares);
-  return pool_->Run(shares[count - 1].end_task, [&](int64_t task, int32_t worker) {
-    const ProductShare* share = shares;
-    while (task >= share->end_task) ++share;
-    RunProductTask(*share, task - share->first_task, worker);
-  });
-}
-
-CpuBackend::ProductShare CpuBackend::ShareOf(const backend::MatMulParams& params,
-                                             Range features) const {
-  const auto& weight = static_cast<const PackedMatrix&>(*params.weight);
-  const backend::ActivationFormat format = ClassFor(weight.type()).activation;
-  return {.whole = {.panels = weight.panels(),
-                    .panel_bytes = weight.panel_bytes(),
-                    .cols = weight.cols(),
-                    .begin = features.begin,
-                    .end = features.end,
-                    .activations = params.activations,
-                    .activation_stride = backend::ActivationRowBytes(format, weight.cols()),
-                    .num_rows = params.num_rows,
-                    .out = params.out,
-                    .out_stride = params.out_stride,
-                    .accumulate = params.accumulate,
-                    .scratch = nullptr},
-          .kernel = kernels_.matmul[static_cast<int>(weight.type())],
-          .first_panel = features.begin / kPanelRows,
-          .end_panel = (features.end + kPanelRows - 1) / kPanelRows,
-          .panels_each = 0,
-          .first_task = 0,
-          .end_task = 0};
-}
-
-int CpuBackend::CutProducts(absl::Span<const backend::MatMulParams> products, Range features,
-                            ProductShare* shares) const {
-  int count = 0;
-  int64_t bytes = 0;
-  ops::ForEachProduct(products, features, [&](const backend::MatMulParams& params, Range own) {
-    shares[count] = ShareOf(params, own);
-    const ProductShare& share = shares[count++];
-    bytes += (share.end_panel - share.first_panel) * share.whole.panel_bytes;
-  });
-  const int64_t bytes_each = bytes / (pool_->threads() * kTasksPerThread);
-  int64_t num_tasks = 0;
-  for (int i = 0; i < count; ++i) {
-    ProductShare& share = shares[i];
-    share.panels_each = std::max<int64_t>(1, bytes_each / share.whole.panel_bytes);
-    share.first_task = num_tasks;
-    num_tasks += (share.end_panel - share.first_panel + share.panels_each - 1) / share.panels_each;
-    share.end_task = num_tasks;
+  ProductWalk walk(kernels_, products, features, pool_->threads(), packed_.data());
+  while (walk.NextPass()) {
+    absl::Status status = PackRows(walk);
+    if (status.ok()) {
+      status = pool_->Run(walk.num_tasks(), [&](int64_t task, int32_t worker) {
+        walk.Multiply(task, ScratchOf(worker));
+      });
+    }
+    if (!status.ok()) return status;
   }
-  return count;
+  return absl::OkStatus();
 }
 
-// A feature's bits do not depend on the panel it falls into, nor on the task.
-void CpuBackend::RunProductTask(const ProductShare& share, int64_t task, int32_t worker) const {
-  MatMulTask part = share.whole;
-  const int64_t panel = share.first_panel + task * share.panels_each;
-  part.begin = std::max(share.whole.begin, panel * kPanelRows);
-  part.end = std::min(share.whole.end, (panel + share.panels_each) * kPanelRows);
-  part.scratch = ScratchOf(worker);
-  share.kernel(part);
+absl::Status CpuBackend::PackRows(const ProductWalk& walk) {
+  // A few rows are packed in the time that it takes to wake a thread.
+  if (walk.num_pack_tasks() > kPackTasksAlone) {
+    return pool_->Run(walk.num_pack_tasks(), [&](int64_t task, int32_t) { walk.Pack(task); });
+  }
+  for (int64_t task = 0; task < walk.num_pack_tasks(); ++task) walk.Pack(task);
+  return absl::OkStatus();
 }
 
 absl::Status CpuBackend::RopeStore(const backend::RopeStoreParams& params, Range rows) {

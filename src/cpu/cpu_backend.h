@@ -12,6 +12,7 @@
 #include "backend/backend.h"
 #include "backend/create_backend.h"
 #include "cpu/kernel_table.h"
+#include "cpu/product_walk.h"
 #include "cpu/thread_pool.h"
 #include "memory/large_buffer.h"
 
@@ -33,7 +34,7 @@ class CpuBackend final : public backend::Backend {
   double MeasureReadBandwidth() override;
 
   int32_t max_head_dim() const override { return static_cast<int32_t>(kHeadDimMax); }
-  int64_t ScratchBytes() const override { return scratch_.bytes(); }
+  int64_t ScratchBytes() const override { return scratch_.bytes() + packed_.bytes(); }
   int64_t MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const override;
   int64_t KvBlockBytes(const backend::KvShape& shape) const override;
   absl::StatusOr<std::unique_ptr<backend::Buffer>> CreateBuffer(int64_t bytes,
@@ -81,20 +82,7 @@ class CpuBackend final : public backend::Backend {
   template <typename Fn>
   absl::Status ForEach(int64_t count, int64_t values_each, Fn fn);
 
-  // What one product has of a matrix product's run: whole panels a task.
-  struct ProductShare {
-    MatMulTask whole;  // [begin, end): all its features in the run
-    void (*kernel)(const MatMulTask& task);
-    int64_t first_panel, end_panel;
-    int64_t panels_each;  // of a task
-    int64_t first_task, end_task;
-  };
-  ProductShare ShareOf(const backend::MatMulParams& params, backend::Range features) const;
-  // Cuts the products into tasks of about equal bytes of weights; returns how many shares there
-  // are.
-  int CutProducts(absl::Span<const backend::MatMulParams> products, backend::Range features,
-                  ProductShare* shares) const;
-  void RunProductTask(const ProductShare& share, int64_t task, int32_t worker) const;
+  absl::Status PackRows(const ProductWalk& walk);
 
   // Columns of row `row`, which are in `values`, in every format that is asked for; the op's rows
   // have `dim` values. They begin on a multiple of kPartStep, and end on one or with the row.
@@ -108,6 +96,7 @@ class CpuBackend final : public backend::Backend {
   const std::string_view tier_;
   memory::LargeMemory& memory_;
   memory::LargeBuffer scratch_;  // [threads][kScratchBytes]
+  memory::LargeBuffer packed_;   // kPackedBytes, of the product under way
   std::unique_ptr<ThreadPool> pool_;
 };
 

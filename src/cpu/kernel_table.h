@@ -27,6 +27,28 @@ inline constexpr int64_t kGroupMax = 8;
 // Scratch that each worker owns, preallocated: what the largest kernel lays over it.
 inline constexpr int64_t kScratchBytes = 384 * 1024;
 
+// Kernels that read prepared rows in an order of their own have them packed once for a product:
+// in tiles of rows, one after another, each with its blocks of 32 values one after another.
+struct RowTile {
+  int32_t rows;
+  int64_t block_bytes;  // of all its rows
+};
+
+// Blocks [begin, end) of one tile; the tile's rows beyond num_rows become zeros.
+struct PackTask {
+  const uint8_t* rows;  // the tile's first row, prepared
+  int64_t row_stride;   // bytes
+  int64_t num_rows;     // from there on; at least 1
+  int32_t tile_rows;
+  int64_t begin, end;
+  uint8_t* out;  // the tile's block 0, aligned to 64 bytes
+};
+
+struct Packing {
+  RowTile (*tile)(int64_t rows) = nullptr;  // null: the kernel reads rows as they are
+  void (*pack)(const PackTask& task) = nullptr;
+};
+
 // out[m * out_stride + n] for n in [begin, end) and every m; see MatMulParams.
 struct MatMulTask {
   const uint8_t* panels;       // all panels of the matrix (cpu/panel_layout.h)
@@ -35,6 +57,7 @@ struct MatMulTask {
   int64_t begin, end;          // features n of this task; a panel that they begin or end in is cut
   const uint8_t* activations;  // [M][activation_stride], prepared for the type's class
   int64_t activation_stride;   // bytes
+  const uint8_t* packed;       // the same in tiles, where the type's Packing says so
   int64_t num_rows;            // M
   float* out;                  // [M][out_stride]
   int64_t out_stride;          // floats
@@ -79,6 +102,7 @@ struct RopeTask {
 struct KernelTable {
   // By WeightType.
   void (*matmul[backend::kWeightTypeCount])(const MatMulTask& task);
+  Packing packing[backend::kWeightTypeCount];
   // By KvType.
   void (*attention[kKvTypeCount])(const AttentionTask& task);
   // By KvType: `count` floats rounded to nearest even to the cache's type. `out` may be unaligned.

@@ -18,4 +18,22 @@ void MatMulQ4_K(const MatMulTask& task);
 void MatMulQ5_K(const MatMulTask& task);
 void MatMulQ6_K(const MatMulTask& task);
 
+// For the quantized types of the tiers vnni and amx, too.
+RowTile TileQ8_0(int64_t rows);
+void PackQ8_0(const PackTask& task);
+RowTile TileQ4_0(int64_t rows);
+void PackQ4_0(const PackTask& task);
+RowTile TileQ4_1(int64_t rows);
+void PackQ4_1(const PackTask& task);
+RowTile TileQ5_0(int64_t rows);
+void PackQ5_0(const PackTask& task);
+RowTile TileQ5_1(int64_t rows);
+void PackQ5_1(const PackTask& task);
+RowTile TileQ4_K(int64_t rows);
+void PackQ4_K(const PackTask& task);
+RowTile TileQ5_K(int64_t rows);
+void PackQ5_K(const PackTask& task);
+RowTile TileQ6_K(int64_t rows);
+void PackQ6_K(const PackTask& task);
+
 }  // namespace llmrt::cpu::avx512

@@ -15,51 +15,25 @@
 // Stored weights are unsigned, WeightBias above their value; what the bias adds to a sum is
 // bias * (sum of the activations), which is subtracted by starting the sum from its negative.
 //
-// Two orders of work. Few rows wait for memory: all of K is packed for them once, and each panel is
-// read forward from end to end. Many rows wait for arithmetic: chunks of K outside, so that a chunk
-// of the activations is packed once for a number of panels and stays in the second cache.
+// Activations come packed in tiles of rows (cpu/activation_tiles_512.h).
+//
+// Two orders of work. Few rows wait for memory: each panel is read forward from end to end. Many
+// rows wait for arithmetic: chunks of K outside, so that a chunk of the activations of a band of
+// rows stays in the second cache for a number of panels.
 #pragma once
 
 #include <immintrin.h>
 
 #include <cstdint>
 
-#include "cpu/panel_512.h"
+#include "cpu/activation_tiles_512.h"
 
 namespace llmrt::cpu::x512 {
 
-using backend::WeightType;
-
-constexpr int kDwords = 8;  // of a block of a feature
 constexpr int64_t kChunkBlocks = backend::kChunkK / kBlockValues;
-constexpr int64_t kActivationBytes = sizeof(backend::ActivationBlock);
-// Rows that share one unpacking of the weights: their accumulators, the weights and the scales fill
-// the 32 registers.
-constexpr int kRowsMax = 16;
-// Up to so many rows a product waits for memory.
-constexpr int64_t kStreamRows = 16;
 // Of the order for many rows: rows and panels whose sums lie in scratch.
-constexpr int64_t kBandRows = 64;
+constexpr int64_t kBandRows = 128;
 constexpr int64_t kBandPanels = 32;
-
-template <WeightType kType>
-struct Traits {
-  static constexpr PanelLayout kLayout = LayoutOf(kType);
-  static constexpr int64_t kGroupBlocks = kLayout.group_values / kBlockValues;
-  static constexpr int kBias = WeightBias(kType);
-  static constexpr bool kOffset = kLayout.offsets_at != 0;
-  static constexpr bool kSixBitScales = kType == WeightType::kQ4_K || kType == WeightType::kQ5_K;
-  static constexpr int kScaleGroups = kType == WeightType::kQ6_K ? 2 : 1;
-};
-
-// One block of kM rows of activations as the inner loop reads it.
-template <WeightType kType, int kM>
-struct ActivationTile {
-  alignas(64) int8_t q[kM][kBlockValues];
-  float scale[kM];
-  int32_t start[Traits<kType>::kScaleGroups][kM];  // -bias * sum of q in the scale group
-  float sum[kM];                                   // of q; for weights with offsets
-};
 
 LLMRT_512_INLINE __m512i Load(const uint8_t* bytes) { return _mm512_load_si512(bytes); }
 
@@ -71,44 +45,6 @@ LLMRT_512_INLINE __m512i BroadcastDword(const int8_t* bytes) {
   int32_t dword;
   __builtin_memcpy(&dword, bytes, sizeof(dword));
   return _mm512_set1_epi32(dword);
-}
-
-// The sum of the int8 values of 16 bytes.
-LLMRT_512_INLINE int32_t SumOf16(const int8_t* q) {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(q));
-  // Above zero by 128 each, summed in two halves.
-  const __m128i halves =
-      _mm_sad_epu8(_mm_xor_si128(bytes, _mm_set1_epi8(-128)), _mm_setzero_si128());
-  return _mm_cvtsi128_si32(halves) + _mm_extract_epi16(halves, 4) - 16 * 128;
-}
-
-template <WeightType kType, int kM>
-LLMRT_512_INLINE void PackRowBlock(const uint8_t* block, int m, ActivationTile<kType, kM>& tile) {
-  using T = Traits<kType>;
-  int32_t sum;
-  __builtin_memcpy(&tile.scale[m], block, sizeof(float));
-  __builtin_memcpy(&sum, block + 4, sizeof(sum));
-  __builtin_memcpy(tile.q[m], block + 8, kBlockValues);
-  if constexpr (T::kScaleGroups == 2) {
-    const int32_t first = SumOf16(tile.q[m]);
-    tile.start[0][m] = -T::kBias * first;
-    tile.start[1][m] = -T::kBias * (sum - first);
-  } else {
-    tile.start[0][m] = -T::kBias * sum;
-  }
-  tile.sum[m] = static_cast<float>(sum);
-}
-
-// Blocks [0, count) of `rows` rows from `activations`; rows up to kM are zeros.
-template <WeightType kType, int kM>
-LLMRT_512_INLINE void PackActivations(const uint8_t* activations, int64_t stride, int64_t count,
-                                      int64_t rows, ActivationTile<kType, kM>* tiles) {
-  if (rows < kM) __builtin_memset(tiles, 0, count * sizeof(*tiles));
-  for (int64_t b = 0; b < count; ++b) {
-    for (int m = 0; m < rows; ++m) {
-      PackRowBlock(activations + m * stride + b * kActivationBytes, m, tiles[b]);
-    }
-  }
 }
 
 // The weights of block `part` of a group, unsigned.
@@ -255,12 +191,11 @@ LLMRT_512_INLINE void SumChunk(const uint8_t* panel, int64_t first, int64_t coun
   }
 }
 
-// All rows, kM at most, times panels one after the other, each from end to end.
+// All rows, one tile, times panels one after the other, each from end to end.
 template <typename Engine, WeightType kType, int kM>
 LLMRT_512_INLINE void Stream(const MatMulTask& task) {
-  auto* tiles = reinterpret_cast<ActivationTile<kType, kM>*>(task.scratch);
+  const auto* tiles = reinterpret_cast<const ActivationTile<kType, kM>*>(task.packed);
   const int64_t num_blocks = task.cols / kBlockValues;
-  PackActivations(task.activations, task.activation_stride, num_blocks, task.num_rows, tiles);
   for (int64_t panel = task.begin / kPanelRows; panel * kPanelRows < task.end; ++panel) {
     __m512 total[kM];
     for (__m512& sum : total) sum = _mm512_setzero_ps();
@@ -276,19 +211,19 @@ LLMRT_512_INLINE void Stream(const MatMulTask& task) {
   }
 }
 
-// A chunk of the activations of a band.
+// One chunk of the packed activations of a band: tile t begins `stride` blocks after tile t - 1.
 template <WeightType kType>
 struct BandTiles {
-  int64_t count;  // of row tiles that hold rows
-  ActivationTile<kType, kRowsMax> tiles[kBandRows / kRowsMax][kChunkBlocks];
+  const ActivationTile<kType, kRowsMax>* tiles;
+  int64_t stride;
+  int64_t count;
 };
 
-// Laid over the worker's scratch memory: a chunk of the activations of a band, and the band's sums.
-template <WeightType kType>
+// Laid over the worker's scratch memory: a band's sums.
 struct BandScratch {
-  alignas(64) BandTiles<kType> band;
   alignas(64) float totals[kBandPanels][kBandRows][kPanelRows];
 };
+static_assert(sizeof(BandScratch) <= kScratchBytes);
 
 struct Band {
   int64_t first_row;
@@ -307,38 +242,28 @@ LLMRT_512_INLINE void AddPanelByVectors(const uint8_t* panel, int64_t first, int
                                         const BandTiles<kType>& band, float (*totals)[kPanelRows]) {
   for (int64_t t = 0; t < band.count; ++t) {
     __m512 acc[kRowsMax];
-    SumChunk<Engine, kType, kRowsMax, false>(panel, first, count, band.tiles[t], acc);
+    SumChunk<Engine, kType, kRowsMax, false>(panel, first, count, band.tiles + t * band.stride,
+                                             acc);
     AddToTotals(acc, totals + t * kRowsMax);
-  }
-}
-
-template <WeightType kType>
-LLMRT_512_INLINE void PackBand(const MatMulTask& task, const Band& band, int64_t first,
-                               int64_t count, BandTiles<kType>& out) {
-  out.count = (band.num_rows + kRowsMax - 1) / kRowsMax;
-  for (int64_t t = 0; t < out.count; ++t) {
-    const int64_t row = band.first_row + t * kRowsMax;
-    PackActivations(task.activations + row * task.activation_stride + first * kActivationBytes,
-                    task.activation_stride, count, Min(kRowsMax, band.num_rows - t * kRowsMax),
-                    out.tiles[t]);
   }
 }
 
 template <typename Engine, WeightType kType>
 LLMRT_512_INLINE void MultiplyBand(const MatMulTask& task, const Band& band) {
-  static_assert(sizeof(BandScratch<kType>) <= kScratchBytes);
-  BandScratch<kType>& scratch = *reinterpret_cast<BandScratch<kType>*>(task.scratch);
+  BandScratch& scratch = *reinterpret_cast<BandScratch*>(task.scratch);
   const int64_t num_blocks = task.cols / kBlockValues;
-  const int64_t rows = (band.num_rows + kRowsMax - 1) / kRowsMax * kRowsMax;
+  const auto* tiles = reinterpret_cast<const ActivationTile<kType, kRowsMax>*>(task.packed) +
+                      band.first_row / kRowsMax * num_blocks;
+  const int64_t num_tiles = (band.num_rows + kRowsMax - 1) / kRowsMax;
   for (int64_t p = 0; p < band.num_panels; ++p) {
-    __builtin_memset(scratch.totals[p], 0, rows * sizeof(scratch.totals[p][0]));
+    __builtin_memset(scratch.totals[p], 0, num_tiles * kRowsMax * sizeof(scratch.totals[p][0]));
   }
   for (int64_t first = 0; first < num_blocks; first += kChunkBlocks) {
     const int64_t count = Min(kChunkBlocks, num_blocks - first);
-    PackBand(task, band, first, count, scratch.band);
+    const BandTiles<kType> chunk = {tiles + first, num_blocks, num_tiles};
     for (int64_t p = 0; p < band.num_panels; ++p) {
       Engine::template AddPanel<kType>(task.panels + (band.first_panel + p) * task.panel_bytes,
-                                       first, count, scratch.band, scratch.totals[p]);
+                                       first, count, chunk, scratch.totals[p]);
     }
   }
   for (int64_t p = 0; p < band.num_panels; ++p) {
@@ -360,15 +285,19 @@ LLMRT_512_INLINE void MultiplyBands(const MatMulTask& task) {
 
 template <typename Engine, WeightType kType>
 LLMRT_512_INLINE void MatMul(const MatMulTask& task) {
-  const int64_t num_blocks = task.cols / kBlockValues;
-  const bool fits = num_blocks * static_cast<int64_t>(sizeof(ActivationTile<kType, kRowsMax>)) <=
-                    static_cast<int64_t>(kScratchBytes);
-  if (task.num_rows > kStreamRows || !fits) return MultiplyBands<Engine, kType>(task);
-  if (task.num_rows > 8) return Stream<Engine, kType, 16>(task);
-  if (task.num_rows > 4) return Stream<Engine, kType, 8>(task);
-  if (task.num_rows > 2) return Stream<Engine, kType, 4>(task);
-  if (task.num_rows == 2) return Stream<Engine, kType, 2>(task);
-  Stream<Engine, kType, 1>(task);
+  if (task.num_rows > kRowsMax) return MultiplyBands<Engine, kType>(task);
+  switch (TileRows(task.num_rows)) {
+    case 1:
+      return Stream<Engine, kType, 1>(task);
+    case 2:
+      return Stream<Engine, kType, 2>(task);
+    case 4:
+      return Stream<Engine, kType, 4>(task);
+    case 8:
+      return Stream<Engine, kType, 8>(task);
+    default:
+      return Stream<Engine, kType, 16>(task);
+  }
 }
 
 }  // namespace llmrt::cpu::x512

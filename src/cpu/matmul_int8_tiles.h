@@ -116,7 +116,7 @@ struct TileEngine : Vectors {
     Tiles::Configure(static_cast<int>(kBlockValues) / Traits<kType>::kScaleGroups);
     for (int64_t t = 0; t < band.count; ++t) {
       __m512 acc[kRowsMax];
-      AddTile<kType>(weights, count, band.tiles[t], acc);
+      AddTile<kType>(weights, count, band.tiles + t * band.stride, acc);
       AddToTotals(acc, totals + t * kRowsMax);
     }
     Tiles::Release();

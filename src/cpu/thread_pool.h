@@ -24,6 +24,9 @@
 
 namespace llmrt::cpu {
 
+// Tasks a thread gets from one run of much work: enough to even out threads that were interrupted.
+inline constexpr int64_t kTasksPerThread = 8;
+
 class ThreadPool {
  public:
   // Called once a task; `worker` is in [0, threads) and belongs to one thread at a time, so it may

@@ -56,27 +56,27 @@ TEST(CpuBackendTest, EveryByteGoesThroughTheBudgetAndComesBack) {
   memory::LargeMemory memory(0);
   {
     auto backend = backend::CreateCpuBackend({.memory = &memory, .threads = 2}).value();
-    EXPECT_EQ(memory.used_bytes(memory::Tag::kWorkspace), 2 * kScratchBytes);
+    EXPECT_EQ(memory.used_bytes(memory::Tag::kWorkspace), 2 * kScratchBytes + kPackedBytes);
     auto matrix = backend->CreateMatrix(WeightType::kQ4_0, 100, 64).value();
     EXPECT_EQ(memory.used_bytes(memory::Tag::kWeights),
               backend->MatrixBytes(WeightType::kQ4_0, 100, 64));
-    EXPECT_EQ(backend->MatrixBytes(WeightType::kQ4_0, 100, 64), 100 * 2 * 18);
+    EXPECT_EQ(backend->MatrixBytes(WeightType::kQ4_0, 100, 64), 112 * 2 * 18);
     const backend::KvShape shape = {.num_layers = 2, .num_kv_heads = 2, .head_dim = 64};
     auto cache = backend->CreateKvCache(shape, 10).value();
     EXPECT_EQ(memory.used_bytes(memory::Tag::kKv), 10 * backend->KvBlockBytes(shape));
     auto buffer = backend->CreateBuffer(1000, memory::Tag::kWorkspace).value();
-    EXPECT_EQ(memory.used_bytes(memory::Tag::kWorkspace), 2 * kScratchBytes + 1000);
+    EXPECT_EQ(memory.used_bytes(memory::Tag::kWorkspace), 2 * kScratchBytes + kPackedBytes + 1000);
   }
   EXPECT_EQ(memory.used_bytes(), 0);
 }
 
 TEST(CpuBackendTest, WhatTheBudgetRefusesIsResourceExhausted) {
-  memory::LargeMemory none(kScratchBytes - 1);
+  memory::LargeMemory none(kScratchBytes + kPackedBytes - 1);
   EXPECT_EQ(backend::CreateCpuBackend({.memory = &none, .threads = 1}).status().code(),
             absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(none.used_bytes(), 0);
 
-  memory::LargeMemory memory(kScratchBytes + 1000);
+  memory::LargeMemory memory(kScratchBytes + kPackedBytes + 1000);
   auto backend = backend::CreateCpuBackend({.memory = &memory, .threads = 1}).value();
   EXPECT_EQ(backend->CreateMatrix(WeightType::kF32, 100, 100).status().code(),
             absl::StatusCode::kResourceExhausted);
