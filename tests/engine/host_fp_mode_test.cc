@@ -121,7 +121,7 @@ TEST_F(HostFpModeTest, AJobHookThatLeavesAnotherModeChangesNoToken) {
   options.threads = 3;
   const auto run = [&] {
     StreamOptions stream;
-    stream.max_tokens = 20;
+    stream.max_tokens = 60;  // some hundreds of runs: a refused hook is left alone for 256 of them
     stream.ignore_eos = true;
     stream.sampling.logprobs = true;
     return llmrt::testing::Generate(
