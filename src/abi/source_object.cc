@@ -45,6 +45,9 @@ class CallbackBytes final : public formats::ByteSource {
 
   int64_t size() const override { return size_; }
   std::string_view name() const override { return "the host's reader"; }
+  // One call at a time, all of a load from one thread and in the file's order; never from a job of
+  // the host's, which could wait for the very thread that the reader needs.
+  bool reads_in_parallel() const override { return false; }
 
   absl::Status ReadAt(int64_t offset, absl::Span<uint8_t> out) override {
     const int64_t length = static_cast<int64_t>(out.size());

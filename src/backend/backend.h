@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -233,12 +234,25 @@ class Backend {
   virtual absl::StatusOr<std::unique_ptr<Buffer>> CreateBuffer(int64_t bytes, memory::Tag tag) = 0;
   virtual absl::StatusOr<std::unique_ptr<Matrix>> CreateMatrix(WeightType type, int64_t rows,
                                                                int64_t cols) = 0;
-  // Writes rows in their file format: `bytes` holds whole rows of RowBytes(type, cols). Rows of one
-  // matrix may come in any order and from several threads.
+  // Writes rows in their file format: `bytes` holds whole rows of RowBytes(type, cols). They begin
+  // at a multiple of kRowsStep and end at one or with the matrix. Rows of one matrix may come in
+  // any order, and inside RunTasks from several threads.
   virtual absl::Status WriteRows(Matrix& matrix, int64_t first_row,
                                  absl::Span<const uint8_t> bytes) = 0;
+  static constexpr int64_t kRowsStep = 16;
+  // Of one buffer different bytes, inside RunTasks from several threads.
   virtual absl::Status Upload(Buffer& buffer, int64_t offset, absl::Span<const uint8_t> bytes) = 0;
   virtual absl::Status Download(const Buffer& buffer, int64_t offset, absl::Span<uint8_t> out) = 0;
+
+  // For the work of loading: each task from 0 to count - 1 once, begun in about that order, on the
+  // backend's threads. `worker` is below num_threads(), belongs to one thread at a time, and is 0
+  // on the calling thread, which works, too. Not during a step. Inside, tasks call nothing of the
+  // backend but WriteRows and Upload. RESOURCE_EXHAUSTED or INTERNAL where an exception ended it.
+  virtual absl::Status RunTasks(int64_t count,
+                                absl::FunctionRef<void(int64_t task, int32_t worker)> task) {
+    for (int64_t i = 0; i < count; ++i) task(i, 0);
+    return absl::OkStatus();
+  }
 
   virtual absl::StatusOr<std::unique_ptr<KvCache>> CreateKvCache(const KvShape& shape,
                                                                  int64_t num_blocks) = 0;

@@ -48,6 +48,10 @@ class CpuBackend final : public backend::Backend {
                       absl::Span<const uint8_t> bytes) override;
   absl::Status Download(const backend::Buffer& buffer, int64_t offset,
                         absl::Span<uint8_t> out) override;
+  absl::Status RunTasks(int64_t count,
+                        absl::FunctionRef<void(int64_t task, int32_t worker)> task) override {
+    return pool_->Run(count, task);
+  }
   absl::StatusOr<std::unique_ptr<backend::KvCache>> CreateKvCache(const backend::KvShape& shape,
                                                                   int64_t num_blocks) override;
   absl::Status CopyKvBlocks(backend::KvCache& cache,

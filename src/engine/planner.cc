@@ -115,7 +115,7 @@ HeapShape ShapeOfHeap(const LoadPlan& plan, const ModelHeap& model, const Engine
           .threads = static_cast<int32_t>(backend.num_threads()),
           .sessions = options.sessions,
           .block_size = options.block_size,
-          .staging_bytes = model::StagingBytes(file, plan.config)};
+          .staging_bytes = model::StagingBytes(file, plan.config, backend.num_threads())};
 }
 
 }  // namespace

@@ -155,8 +155,15 @@ class Mapping {
   }
   bool ok() const { return base_ != MAP_FAILED; }
   const uint8_t* data() const { return static_cast<const uint8_t*>(base_); }
+  // Unmaps no address, but gives its pages back, those at both ends included.
+  void Drop(int64_t offset, int64_t bytes) const {
+    const int64_t first = offset / page_bytes_ * page_bytes_;
+    madvise(static_cast<uint8_t*>(base_) + first, static_cast<size_t>(offset - first + bytes),
+            MADV_DONTNEED);
+  }
 
  private:
+  int64_t page_bytes_ = sysconf(_SC_PAGESIZE);
   size_t length_;
   void* base_;
 };
@@ -165,6 +172,13 @@ class MappedFile : public Memory {
  public:
   MappedFile(Mapping mapping, absl::Span<const uint8_t> bytes, std::string name)
       : Memory(bytes, std::move(name)), mapping_(std::move(mapping)) {}
+
+  // Pages that others still read come back from the file.
+  void Forget(int64_t offset, int64_t bytes) override {
+    if (CheckRange(name(), size(), offset, static_cast<size_t>(bytes)).ok()) {
+      mapping_.Drop(bytes_.data() - mapping_.data() + offset, bytes);
+    }
+  }
 
  private:
   const Mapping mapping_;

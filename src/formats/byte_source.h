@@ -28,6 +28,14 @@ class ByteSource {
   // The whole source as memory, or null where it is not (plain files).
   virtual const uint8_t* mapped() const { return nullptr; }
 
+  // Whether threads that read at once are served at once. Where not, one thread reads everything:
+  // waiting for each other would cost the others their time, and a host's reader may want it.
+  virtual bool reads_in_parallel() const { return true; }
+
+  // Nobody reads these bytes again soon: what the source itself made resident for them may go. They
+  // stay readable.
+  virtual void Forget(int64_t /*offset*/, int64_t /*bytes*/) {}
+
   // For messages: a file name or "memory".
   virtual std::string_view name() const = 0;
 };

@@ -153,9 +153,7 @@ int64_t ModelFile::file_bytes() const {
   return sum;
 }
 
-absl::Status ModelFile::ReadTensor(const TensorInfo& tensor, int64_t offset,
-                                   absl::Span<uint8_t> out) const {
-  const auto bytes = static_cast<int64_t>(out.size());
+absl::Status ModelFile::CheckInside(const TensorInfo& tensor, int64_t offset, int64_t bytes) const {
   if (!tensor.unsupported_type.empty()) return UnsupportedType(*parts_[tensor.part], tensor);
   if (tensor.part < 0 || tensor.part >= static_cast<int64_t>(parts_.size()) || offset < 0 ||
       offset > tensor.bytes || bytes > tensor.bytes - offset) {
@@ -163,7 +161,43 @@ absl::Status ModelFile::ReadTensor(const TensorInfo& tensor, int64_t offset,
                                               " lie past tensor \"", tensor.name, "\", which has ",
                                               tensor.bytes, " bytes; read inside it"));
   }
-  return parts_[tensor.part]->ReadAt(tensor.offset + offset, out);
+  return absl::OkStatus();
+}
+
+absl::Status ModelFile::ReadTensor(const TensorInfo& tensor, int64_t offset,
+                                   absl::Span<uint8_t> out) const {
+  absl::Status status = CheckInside(tensor, offset, static_cast<int64_t>(out.size()));
+  return status.ok() ? parts_[tensor.part]->ReadAt(tensor.offset + offset, out) : status;
+}
+
+absl::StatusOr<absl::Span<const uint8_t>> ModelFile::ViewTensor(const TensorInfo& tensor,
+                                                                int64_t offset,
+                                                                absl::Span<uint8_t> room) const {
+  const auto bytes = static_cast<int64_t>(room.size());
+  absl::Status status = CheckInside(tensor, offset, bytes);
+  if (!status.ok()) return status;
+  ByteSource& part = *parts_[tensor.part];
+  const int64_t begin = tensor.offset + offset;
+  // The size is asked again: a directory that lies must give a status, not a fault.
+  if (part.mapped() != nullptr && begin >= 0 && begin <= part.size() &&
+      bytes <= part.size() - begin) {
+    return absl::MakeConstSpan(part.mapped() + begin, room.size());
+  }
+  status = part.ReadAt(begin, room);
+  if (!status.ok()) return status;
+  return room;
+}
+
+void ModelFile::ForgetTensor(const TensorInfo& tensor, int64_t offset, int64_t bytes) const {
+  if (!CheckInside(tensor, offset, bytes).ok()) return;
+  parts_[tensor.part]->Forget(tensor.offset + offset, bytes);
+}
+
+bool ModelFile::reads_in_parallel() const {
+  for (const std::shared_ptr<ByteSource>& part : parts_) {
+    if (!part->reads_in_parallel()) return false;
+  }
+  return true;
 }
 
 absl::StatusOr<std::unique_ptr<ModelFile>> OpenModelFile(std::shared_ptr<ByteSource> source,

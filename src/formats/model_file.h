@@ -83,9 +83,17 @@ class ModelFile {
   // Reads `out.size()` bytes of a tensor from `offset` within it. OUT_OF_RANGE past its end,
   // UNIMPLEMENTED for one of an unsupported type.
   absl::Status ReadTensor(const TensorInfo& tensor, int64_t offset, absl::Span<uint8_t> out) const;
+  // The same bytes where they lie in memory, or else read into `room`, whose size says how many.
+  absl::StatusOr<absl::Span<const uint8_t>> ViewTensor(const TensorInfo& tensor, int64_t offset,
+                                                       absl::Span<uint8_t> room) const;
+  // What was read of a tensor is not needed again.
+  void ForgetTensor(const TensorInfo& tensor, int64_t offset, int64_t bytes) const;
+  // Of all parts; see ByteSource.
+  bool reads_in_parallel() const;
 
  private:
   friend class ModelFileBuilder;
+  absl::Status CheckInside(const TensorInfo& tensor, int64_t offset, int64_t bytes) const;
   // Ordered: names come from the file, and a tree is neither slowed down by chosen collisions nor
   // left broken by an allocation that fails, as a hash table of Abseil would be.
   using NameIndex = std::map<std::string, int32_t, std::less<>>;

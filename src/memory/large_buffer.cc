@@ -3,13 +3,13 @@
 // limit together.
 #include "memory/large_buffer.h"
 
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "memory/system_pages.h"
 
 namespace llmrt::memory {
 namespace {
@@ -55,12 +55,6 @@ void RaiseTo(std::atomic<int64_t>& peak, int64_t value) {
   int64_t seen = peak.load(std::memory_order_relaxed);
   while (seen < value && !peak.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
   }
-}
-
-// aligned_alloc wants a multiple of the alignment; the padding (under 64 bytes) is not counted, so
-// that the count equals the plan to the byte.
-void* SystemAllocate(int64_t bytes) {
-  return std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
 }
 
 // One hook without the other would mix two allocators: both, or the system's.
@@ -149,7 +143,7 @@ absl::StatusOr<LargeBuffer> LargeMemory::Allocate(int64_t bytes, Tag tag) {
   void* data = nullptr;
   if (bytes < kAddressSpaceBytes) {
     data = from_host ? hooks_.allocate(hooks_.user, bytes, kAlignment, static_cast<int32_t>(tag))
-                     : SystemAllocate(bytes);
+                     : AllocatePages(bytes);
   }
   if (data == nullptr) {
     budget_->Refund(bytes);
@@ -173,7 +167,7 @@ void LargeMemory::Release(uint8_t* data, int64_t bytes, Tag tag) {
   if (hooks_.release != nullptr) {
     hooks_.release(hooks_.user, data, bytes, static_cast<int32_t>(tag));
   } else {
-    std::free(data);
+    ReleasePages(data, bytes);
   }
   // After the memory is back: the counts never say less than what is held.
   Uncount(bytes, tag);

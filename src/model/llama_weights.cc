@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "memory/counted_heap.h"
-#include "model/content_hash.h"
+#include "memory/large_buffer.h"
 #include "numerics/fp_mode.h"
 #include "quant/dequantize.h"
 
@@ -20,10 +19,6 @@ using backend::Matrix;
 using backend::WeightType;
 using formats::ModelFile;
 using formats::TensorInfo;
-
-// Tensor bytes are read in pieces of about this size: long enough for the disk, short enough that a
-// cancelled load ends soon, and that what malloc keeps of it afterwards is little.
-constexpr int64_t kPieceBytes = 256 << 10;
 
 constexpr char kEmbedding[] = "token_embd.weight";
 constexpr char kOutput[] = "output.weight";
@@ -132,117 +127,100 @@ class TensorCensus {
   absl::Status status_;
 };
 
-int64_t RowsAPiece(const TensorInfo& tensor) {
-  const int64_t row_bytes = tensor.bytes / std::max<int64_t>(1, tensor.rows());
-  return std::max<int64_t>(1, kPieceBytes / std::max<int64_t>(1, row_bytes));
+int64_t TensorsMax(const LlamaConfig& config) {
+  constexpr int64_t kTensorsALayer = 9;
+  return kTensorsALayer * config.num_layers + 3;  // embedding, output, final norm
 }
 
-int64_t LargestPiece(const ModelFile& file) {
-  int64_t largest = 0;
-  for (const TensorInfo& tensor : file.tensors()) {
-    const int64_t row_bytes = tensor.bytes / std::max<int64_t>(1, tensor.rows());
-    largest = std::max(largest, std::min(RowsAPiece(tensor), tensor.rows()) * row_bytes);
-  }
-  return largest;
+WeightLoader::Limits LoaderLimits(const LlamaConfig& config) {
+  return {.tensors = TensorsMax(config), .vector_elements = config.dim};
 }
 
-// Reads tensors one after the other, hashing and reporting as it goes.
-class WeightReader {
+// Makes what tensors go to and tells the loader. Nothing is written yet.
+class Destinations {
  public:
-  WeightReader(const ModelFile& file, Backend& backend, const LoadProgress& progress)
-      : file_(file), backend_(backend), progress_(progress) {
-    // At once: growing, it would hold two pieces at a time.
-    piece_.reserve(static_cast<size_t>(LargestPiece(file)));
-  }
+  Destinations(const ModelFile& file, Backend& backend, WeightLoader& loader)
+      : file_(file), backend_(backend), loader_(loader) {}
 
-  absl::StatusOr<std::unique_ptr<Matrix>> Load(std::string_view name, int64_t rows, int64_t cols) {
+  absl::StatusOr<std::unique_ptr<Matrix>> Add(std::string_view name, int64_t rows, int64_t cols) {
     absl::StatusOr<const TensorInfo*> tensor = Find(file_, name, rows, cols);
     if (!tensor.ok()) return tensor.status();
     absl::StatusOr<std::unique_ptr<Matrix>> matrix =
         backend_.CreateMatrix((*tensor)->type, rows, cols);
-    if (!matrix.ok()) return matrix.status();
-    const int64_t row_bytes = (*tensor)->bytes / rows;
-    const int64_t rows_a_piece = RowsAPiece(**tensor);
-    for (int64_t row = 0; row < rows; row += rows_a_piece) {
-      const int64_t count = std::min(rows_a_piece, rows - row);
-      piece_.resize(static_cast<size_t>(count * row_bytes));
-      absl::Status status = file_.ReadTensor(**tensor, row * row_bytes, absl::MakeSpan(piece_));
-      if (status.ok()) status = backend_.WriteRows(**matrix, row, piece_);
-      if (status.ok()) status = ReportPiece();
-      if (!status.ok()) return status;
-    }
+    if (matrix.ok()) loader_.AddMatrix(**tensor, **matrix);
     return matrix;
   }
 
-  absl::Status LoadNorm(std::string_view name, int32_t dim, int64_t index, Buffer& norms) {
+  absl::Status AddNorm(std::string_view name, int32_t dim, int64_t index, Buffer& norms) {
     absl::StatusOr<const TensorInfo*> tensor = Find(file_, name, 1, dim);
     if (!tensor.ok()) return tensor.status();
-    piece_.resize(static_cast<size_t>((*tensor)->bytes));
-    absl::Status status = file_.ReadTensor(**tensor, 0, absl::MakeSpan(piece_));
-    if (!status.ok()) return status;
-    std::vector<float> values(static_cast<size_t>(dim));
-    status = DequantizeVector(**tensor, piece_, absl::MakeSpan(values));
-    if (!status.ok()) return status;
-    const int64_t bytes = int64_t{dim} * 4;
-    status = backend_.Upload(
-        norms, index * bytes,
-        {reinterpret_cast<const uint8_t*>(values.data()), static_cast<size_t>(bytes)});
-    return status.ok() ? ReportPiece() : status;
-  }
-
-  // The divisors were read for the configuration, before anything was allocated: what is hashed is
-  // what the frequencies are divided by.
-  absl::Status AddRopeDivisors(absl::Span<const float> divisors) {
-    const TensorInfo* tensor = file_.FindTensor(kRopeDivisors);
-    if (tensor == nullptr) return absl::OkStatus();
-    if (static_cast<int64_t>(divisors.size()) != tensor->cols()) {
-      return absl::InternalError(absl::StrCat("the configuration has ", divisors.size(), " of ",
-                                              tensor->cols(), " rope divisors; read them first"));
-    }
-    hash_.Add({reinterpret_cast<const uint8_t*>(divisors.data()), divisors.size() * sizeof(float)});
-    return Report(tensor->bytes);
-  }
-
-  uint64_t hash() const { return hash_.Value(); }
-
- private:
-  absl::Status ReportPiece() {
-    hash_.Add(piece_);
-    return Report(static_cast<int64_t>(piece_.size()));
-  }
-
-  absl::Status Report(int64_t bytes) {
-    done_ += bytes;
-    if (progress_ && !progress_(done_)) return absl::CancelledError("the load was cancelled");
+    loader_.AddVector(**tensor, norms, index * dim * int64_t{sizeof(float)});
     return absl::OkStatus();
   }
 
+ private:
   const ModelFile& file_;
   Backend& backend_;
-  const LoadProgress& progress_;
-  std::vector<uint8_t> piece_;
-  ContentHash hash_;
-  int64_t done_ = 0;
+  WeightLoader& loader_;
 };
+
+// The divisors were read for the configuration, before anything was allocated: what is hashed is
+// what the frequencies are divided by.
+absl::Status AddRopeDivisors(const ModelFile& file, absl::Span<const float> divisors,
+                             WeightLoader& loader) {
+  const TensorInfo* tensor = file.FindTensor(kRopeDivisors);
+  if (tensor == nullptr) return absl::OkStatus();
+  if (static_cast<int64_t>(divisors.size()) != tensor->cols()) {
+    return absl::InternalError(absl::StrCat("the configuration has ", divisors.size(), " of ",
+                                            tensor->cols(), " rope divisors; read them first"));
+  }
+  return loader.AddRead(
+      {reinterpret_cast<const uint8_t*>(divisors.data()), divisors.size() * sizeof(float)},
+      tensor->bytes);
+}
 
 int64_t NormsBytes(const LlamaConfig& config) {
   return (int64_t{2} * config.num_layers + 1) * config.dim * 4;
 }
 
-absl::Status LoadLayer(const LlamaConfig& config, int32_t index, WeightReader& reader,
-                       LlamaWeights& weights) {
+absl::Status AddLayer(const LlamaConfig& config, int32_t index, Destinations& destinations,
+                      LlamaWeights& weights) {
   LlamaLayer& layer = weights.layers[static_cast<size_t>(index)];
   for (const MatrixSlot& slot : LayerSlots(config)) {
     absl::StatusOr<std::unique_ptr<Matrix>> matrix =
-        reader.Load(LayerTensorName(index, slot.part), slot.rows, slot.cols);
+        destinations.Add(LayerTensorName(index, slot.part), slot.rows, slot.cols);
     if (!matrix.ok()) return matrix.status();
     layer.*slot.matrix = *std::move(matrix);
   }
-  absl::Status status = reader.LoadNorm(LayerTensorName(index, "attn_norm"), config.dim,
-                                        int64_t{2} * index, *weights.norms);
+  absl::Status status = destinations.AddNorm(LayerTensorName(index, "attn_norm"), config.dim,
+                                             int64_t{2} * index, *weights.norms);
   if (!status.ok()) return status;
-  return reader.LoadNorm(LayerTensorName(index, "ffn_norm"), config.dim, int64_t{2} * index + 1,
-                         *weights.norms);
+  return destinations.AddNorm(LayerTensorName(index, "ffn_norm"), config.dim,
+                              int64_t{2} * index + 1, *weights.norms);
+}
+
+absl::Status AddAll(const LlamaConfig& config, Backend& backend, Destinations& destinations,
+                    LlamaWeights& weights) {
+  absl::StatusOr<std::unique_ptr<Buffer>> norms =
+      backend.CreateBuffer(NormsBytes(config), memory::Tag::kWeights);
+  if (!norms.ok()) return norms.status();
+  weights.norms = *std::move(norms);
+  absl::StatusOr<std::unique_ptr<Matrix>> embedding =
+      destinations.Add(kEmbedding, config.vocab_size, config.dim);
+  if (!embedding.ok()) return embedding.status();
+  weights.embedding = *std::move(embedding);
+  for (int32_t layer = 0; layer < config.num_layers; ++layer) {
+    absl::Status status = AddLayer(config, layer, destinations, weights);
+    if (!status.ok()) return status;
+  }
+  if (!config.tied_embeddings) {
+    absl::StatusOr<std::unique_ptr<Matrix>> output =
+        destinations.Add(kOutput, config.vocab_size, config.dim);
+    if (!output.ok()) return output.status();
+    weights.output = *std::move(output);
+  }
+  return destinations.AddNorm(kFinalNorm, config.dim, int64_t{2} * config.num_layers,
+                              *weights.norms);
 }
 
 }  // namespace
@@ -283,40 +261,21 @@ int64_t BytesToRead(const ModelFile& file) {
   return bytes;
 }
 
-int64_t StagingBytes(const ModelFile& file, const LlamaConfig& config) {
-  return memory::HeapBytesOf(LargestPiece(file)) +
-         memory::HeapBytesOf(int64_t{config.dim} * int64_t{sizeof(float)});
+int64_t StagingBytes(const ModelFile& file, const LlamaConfig& config, int32_t threads) {
+  return WeightLoader::HeapBytes(file, threads, LoaderLimits(config));
 }
 
 absl::StatusOr<LlamaWeights> LoadWeights(const ModelFile& file, const LlamaConfig& config,
                                          Backend& backend, const LoadProgress& progress) {
   LlamaWeights weights;
   weights.layers.resize(static_cast<size_t>(config.num_layers));
-  WeightReader reader(file, backend, progress);
-  absl::StatusOr<std::unique_ptr<Buffer>> norms =
-      backend.CreateBuffer(NormsBytes(config), memory::Tag::kWeights);
-  if (!norms.ok()) return norms.status();
-  weights.norms = *std::move(norms);
-  absl::StatusOr<std::unique_ptr<Matrix>> embedding =
-      reader.Load(kEmbedding, config.vocab_size, config.dim);
-  if (!embedding.ok()) return embedding.status();
-  weights.embedding = *std::move(embedding);
-  for (int32_t layer = 0; layer < config.num_layers; ++layer) {
-    absl::Status status = LoadLayer(config, layer, reader, weights);
-    if (!status.ok()) return status;
-  }
-  absl::Status status =
-      reader.LoadNorm(kFinalNorm, config.dim, int64_t{2} * config.num_layers, *weights.norms);
+  WeightLoader loader(file, backend, progress, LoaderLimits(config));
+  Destinations destinations(file, backend, loader);
+  absl::Status status = AddAll(config, backend, destinations, weights);
+  if (status.ok()) status = loader.Run();
+  if (status.ok()) status = AddRopeDivisors(file, config.rope.freq_divisors, loader);
   if (!status.ok()) return status;
-  if (!config.tied_embeddings) {
-    absl::StatusOr<std::unique_ptr<Matrix>> output =
-        reader.Load(kOutput, config.vocab_size, config.dim);
-    if (!output.ok()) return output.status();
-    weights.output = *std::move(output);
-  }
-  status = reader.AddRopeDivisors(config.rope.freq_divisors);
-  if (!status.ok()) return status;
-  weights.content_hash = reader.hash();
+  weights.content_hash = loader.hash();
   return weights;
 }
 

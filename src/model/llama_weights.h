@@ -1,9 +1,9 @@
 // The weights of a llama-architecture model on a backend, and the way they get there: which tensors
-// must be in the file with which shapes, what they will cost, and reading them in pieces.
+// must be in the file with which shapes, what they will cost, and what holds them. Reading them is
+// weight_loader.h's part.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,6 +15,7 @@
 #include "backend/backend.h"
 #include "formats/model_file.h"
 #include "model/llama_config.h"
+#include "model/weight_loader.h"
 
 namespace llmrt::model {
 
@@ -35,7 +36,7 @@ struct LlamaWeights {
   // Norm weights, float32 [2 * num_layers + 1][dim]: attention and feed-forward of each layer, then
   // the final one.
   std::unique_ptr<backend::Buffer> norms;
-  uint64_t content_hash = 0;  // of all tensors, in the order they were read, and the rope divisors
+  uint64_t content_hash = 0;  // of all tensors, in the order of the file, and the rope divisors
 
   const backend::Matrix& head() const { return output ? *output : *embedding; }
   const float* norm(int32_t index, int32_t dim) const {
@@ -54,17 +55,14 @@ absl::Status CheckWeightTypes(const formats::ModelFile& file,
 absl::StatusOr<int64_t> CheckTensors(const formats::ModelFile& file, const LlamaConfig& config,
                                      const backend::Backend& backend);
 
-// Told the bytes read so far; false ends the load with CANCELLED.
-using LoadProgress = std::function<bool(int64_t bytes_done)>;
-
 // Bytes that LoadWeights will read: the progress' whole.
 int64_t BytesToRead(const formats::ModelFile& file);
 
-// The most that LoadWeights holds besides the weights: a piece of the file and a norm's values.
-int64_t StagingBytes(const formats::ModelFile& file, const LlamaConfig& config);
+// The most that LoadWeights takes from the heap while it reads, on a backend of so many threads.
+int64_t StagingBytes(const formats::ModelFile& file, const LlamaConfig& config, int32_t threads);
 
-// After CheckTensors, with the rope divisors in `config` where the file has them. Allocates and
-// fills.
+// After CheckTensors, with the rope divisors in `config` where the file has them. Allocates all,
+// then fills it.
 absl::StatusOr<LlamaWeights> LoadWeights(const formats::ModelFile& file, const LlamaConfig& config,
                                          backend::Backend& backend, const LoadProgress& progress);
 

@@ -52,6 +52,10 @@ class ForwardingBackend : public backend::Backend {
                         absl::Span<uint8_t> out) override {
     return inner_->Download(buffer, offset, out);
   }
+  absl::Status RunTasks(int64_t count,
+                        absl::FunctionRef<void(int64_t task, int32_t worker)> task) override {
+    return inner_->RunTasks(count, task);
+  }
   absl::StatusOr<std::unique_ptr<backend::KvCache>> CreateKvCache(const backend::KvShape& shape,
                                                                   int64_t num_blocks) override {
     return inner_->CreateKvCache(shape, num_blocks);
