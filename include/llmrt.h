@@ -283,7 +283,7 @@ LLMRT_API llmrt_status llmrt_options_set_memory_hook(llmrt_options* options,
  * late or never, also inside the call; it returns 0, or another value if it will not run the job.
  * A job works with the engine while work comes without a pause, then returns; it keeps the thread's
  * floating-point mode, and its signals are the host's business. `submit` is called from the thread
- * that turns steps, or plans; it and the job's caller must not call into the library, and with
+ * that loads, plans or turns steps; it and the job's caller must not call into the library, and with
  * `user` it must stay valid until the engine is closed or freed. A job may be run after that, and
  * does nothing; the library must still be loaded. One that is never run keeps some 64 bytes.
  */

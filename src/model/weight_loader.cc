@@ -53,6 +53,7 @@ WeightLoader::WeightLoader(const ModelFile& file, Backend& backend, const LoadPr
     : file_(file),
       backend_(backend),
       progress_(progress),
+      reads_in_parallel_(file.reads_in_parallel()),
       piece_bytes_(LargestPiece(file)),
       place_bytes_(PlaceBytes(piece_bytes_, limits)),
       places_(new uint8_t[static_cast<size_t>(backend.num_threads() * place_bytes_)]) {
@@ -102,7 +103,7 @@ bool WeightLoader::NextWave() {
 absl::Status WeightLoader::RunWave() {
   const auto task = [this](int64_t index, int32_t worker) { LoadChunk(index, worker); };
   absl::Status status;
-  if (file_.reads_in_parallel()) {
+  if (reads_in_parallel_) {
     status = backend_.RunTasks(wave_size_, task);
   } else {
     for (int64_t i = 0; i < wave_size_; ++i) task(i, 0);
@@ -140,10 +141,32 @@ absl::Status WeightLoader::LoadPiece(const Target& target, Range rows, int32_t w
                                       static_cast<size_t>(rows.size() * row_bytes)));
   if (!bytes.ok()) return bytes.status();
   hash.Add(*bytes);
-  absl::Status status = target.matrix != nullptr
-                            ? backend_.WriteRows(*target.matrix, rows.begin, *bytes)
-                            : WriteVector(target, *bytes, worker);
+  absl::Status status = target.matrix != nullptr ? WriteMatrix(target, rows, *bytes)
+                                                 : WriteVector(target, *bytes, worker);
   if (status.ok()) done_.fetch_add(rows.size() * row_bytes, std::memory_order_relaxed);
+  return status;
+}
+
+absl::Status WeightLoader::WriteMatrix(const Target& target, Range rows,
+                                       absl::Span<const uint8_t> bytes) {
+  if (reads_in_parallel_) return backend_.WriteRows(*target.matrix, rows.begin, bytes);
+  const int64_t steps = (rows.size() + Backend::kRowsStep - 1) / Backend::kRowsStep;
+  const int64_t parts = std::min<int64_t>(steps, backend_.num_threads());
+  const int64_t rows_a_part = (steps + parts - 1) / parts * Backend::kRowsStep;
+  const int64_t row_bytes = RowBytes(*target.tensor);
+  absl::Status failure;  // what is wrong with one part is wrong with all
+  absl::Status status = backend_.RunTasks(parts, [&](int64_t part, int32_t) {
+    const int64_t begin = std::min(part * rows_a_part, rows.size());
+    const int64_t count = std::min(rows_a_part, rows.size() - begin);
+    if (count == 0) return;
+    absl::Status written =
+        backend_.WriteRows(*target.matrix, rows.begin + begin,
+                           bytes.subspan(static_cast<size_t>(begin * row_bytes),
+                                         static_cast<size_t>(count * row_bytes)));
+    const std::lock_guard<std::mutex> lock(mutex_);
+    failure.Update(std::move(written));
+  });
+  status.Update(std::move(failure));
   return status;
 }
 

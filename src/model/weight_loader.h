@@ -1,6 +1,9 @@
 // Brings the bytes of tensors from their file onto a backend: reads, hashes and writes them, on all
 // of the backend's threads. Which tensors there must be, and what holds them, is llama_weights.h's.
 //
+// A source that serves one thread only is read by the calling one, in order; the others then help
+// to write each piece.
+//
 // Tensors are cut into chunks of about 2 MiB and these into pieces of about 256 KiB. A chunk is one
 // task, so that two threads seldom meet in one huge page of the destination, which both would
 // clear; a piece is what a thread holds besides the weights, stays in its core's cache from the
@@ -82,6 +85,8 @@ class WeightLoader {
   void LoadChunk(int64_t index, int32_t worker);
   absl::Status LoadPiece(const Target& target, backend::Range rows, int32_t worker,
                          ContentHash& hash);
+  absl::Status WriteMatrix(const Target& target, backend::Range rows,
+                           absl::Span<const uint8_t> bytes);
   absl::Status WriteVector(const Target& target, absl::Span<const uint8_t> bytes, int32_t worker);
   bool HasEnded(int64_t index) const {
     return cancelled_.load(std::memory_order_relaxed) ||
@@ -94,6 +99,7 @@ class WeightLoader {
   const formats::ModelFile& file_;
   backend::Backend& backend_;
   const LoadProgress& progress_;
+  const bool reads_in_parallel_;
 
   // A place for each thread: a piece of the file, and behind it the values of a vector.
   const int64_t piece_bytes_;
@@ -111,7 +117,7 @@ class WeightLoader {
   int64_t reported_ = 0;
   std::atomic<bool> cancelled_{false};
   std::atomic<int64_t> failed_chunk_{kNone};  // the first of the wave
-  std::mutex mutex_;                          // guards writing failure_
+  std::mutex mutex_;                          // for writing failure_
   absl::Status failure_;
 };
 

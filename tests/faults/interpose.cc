@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/types.h>
 
 #include <algorithm>
@@ -195,7 +196,9 @@ int64_t LiveAllocations() { return live.load(); }
 }  // namespace llmrt::faults
 
 using llmrt::faults::Allocate;
+using llmrt::faults::FromLibrary;
 using llmrt::faults::HeaderOf;
+using llmrt::faults::MustFail;
 
 // Visible to the library, which is what the whole file is for.
 #pragma GCC visibility push(default)
@@ -265,6 +268,27 @@ ssize_t pread(int file, void* buffer, size_t bytes, off_t offset) {
     return -1;
   }
   return real(file, buffer, bytes, offset);
+}
+
+// Large memory of the library. Mappings of files are not counted: these tests make none.
+void* mmap(void* hint, size_t bytes, int access, int flags, int file, off_t offset) {
+  using Function = void* (*)(void*, size_t, int, int, int, off_t);
+  static const auto real = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "mmap"));
+  const bool ours = FromLibrary(__builtin_return_address(0));
+  if (ours && MustFail(llmrt::faults::Site::kAllocation)) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  void* const memory = real(hint, bytes, access, flags, file, offset);
+  if (ours && memory != MAP_FAILED) llmrt::faults::live.fetch_add(1);
+  return memory;
+}
+
+int munmap(void* memory, size_t bytes) {
+  using Function = int (*)(void*, size_t);
+  static const auto real = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "munmap"));
+  if (FromLibrary(__builtin_return_address(0))) llmrt::faults::live.fetch_sub(1);
+  return real(memory, bytes);
 }
 
 int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*),

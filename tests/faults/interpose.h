@@ -1,4 +1,4 @@
-// Failing calls of the shared library from outside it: this program defines malloc, pread and
+// Failing calls of the shared library from outside it: this program defines malloc, mmap, pread and
 // pthread_create itself, tells by the return address whether the library called, and fails the call
 // that a test has picked. The library has no hook for it and does not know.
 #pragma once

@@ -99,6 +99,21 @@ TEST(ByteSourceTest, OnlyMappedAndMemorySourcesHaveAnAddress) {
   EXPECT_EQ(BorrowMemory({})->name(), "memory");
 }
 
+TEST(ByteSourceTest, WhatWasForgottenIsStillThere) {
+  const std::vector<uint8_t> bytes = Pattern(20000);
+  const std::string path = WriteFile("forgotten", bytes);
+  for (bool use_mmap : {false, true}) {
+    // The range begins inside a page.
+    const auto source = *OpenFile({.path = path, .offset = 5000, .use_mmap = use_mmap});
+    EXPECT_TRUE(source->reads_in_parallel());
+    source->Forget(100, 9000);
+    source->Forget(0, source->size());
+    source->Forget(source->size(), 1);  // outside
+    source->Forget(-1, 1);
+    EXPECT_EQ(ReadAll(*source), std::vector<uint8_t>(bytes.begin() + 5000, bytes.end()));
+  }
+}
+
 TEST(ByteSourceTest, CopyOutlivesItsOriginalAndBorrowedDoesNotCopy) {
   std::vector<uint8_t> bytes = {1, 2, 3};
   const auto copied = CopyMemory(bytes);

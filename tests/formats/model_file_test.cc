@@ -127,5 +127,50 @@ TEST(ModelFileTest, RowsAreTheProductOfTheOuterDimensions) {
   EXPECT_EQ(tensor.rows(), 15);
 }
 
+TEST(ModelFileTest, MemoryIsViewedInPlaceAndOthersAreReadIntoTheRoom) {
+  const auto file = FileWithEveryKind();
+  const TensorInfo& tensor = *file->FindTensor("t");
+  std::vector<uint8_t> room(3, 99);
+  const auto view = file->ViewTensor(tensor, 1, absl::MakeSpan(room));
+  ASSERT_TRUE(view.ok());
+  EXPECT_EQ((std::vector<uint8_t>(view->begin(), view->end())), (std::vector<uint8_t>{3, 4, 5}));
+  EXPECT_NE(view->data(), room.data());
+  EXPECT_EQ(file->ViewTensor(tensor, 2, absl::MakeSpan(room)).status().code(),
+            absl::StatusCode::kOutOfRange);
+  EXPECT_TRUE(file->reads_in_parallel());
+  file->ForgetTensor(tensor, 0, 4);
+  file->ForgetTensor(tensor, 3, 4);  // outside
+}
+
+// A host's reader: no address, one reader at a time.
+class OneReader final : public ByteSource {
+ public:
+  int64_t size() const override { return 10; }
+  std::string_view name() const override { return "one"; }
+  bool reads_in_parallel() const override { return false; }
+  absl::Status ReadAt(int64_t offset, absl::Span<uint8_t> out) override {
+    for (uint8_t& byte : out) byte = static_cast<uint8_t>(offset++);
+    return absl::OkStatus();
+  }
+};
+
+TEST(ModelFileTest, OnePartThatServesOneReaderMakesTheFileSo) {
+  ModelFileBuilder builder;
+  builder.AddPart(CopyMemory({{0, 1, 2, 3}}));
+  builder.AddPart(std::make_shared<OneReader>());
+  builder.AddTensor({.name = "t", .num_dims = 1, .part = 1, .offset = 6, .bytes = 4});
+  // Of a directory that says more than the part has.
+  builder.AddTensor({.name = "long", .num_dims = 1, .part = 0, .offset = 2, .bytes = 4});
+  const auto file = builder.Finish();
+  EXPECT_FALSE(file->reads_in_parallel());
+  std::vector<uint8_t> room(4);
+  const auto view = file->ViewTensor(*file->FindTensor("t"), 0, absl::MakeSpan(room));
+  ASSERT_TRUE(view.ok());
+  EXPECT_EQ(view->data(), room.data());
+  EXPECT_EQ(room, (std::vector<uint8_t>{6, 7, 8, 9}));
+  EXPECT_EQ(file->ViewTensor(*file->FindTensor("long"), 0, absl::MakeSpan(room)).status().code(),
+            absl::StatusCode::kOutOfRange);
+}
+
 }  // namespace
 }  // namespace llmrt::formats

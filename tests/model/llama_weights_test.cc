@@ -105,6 +105,19 @@ TEST_F(LlamaWeightsTest, RefusedMemoryIsAStatus) {
   EXPECT_EQ(little.used_bytes(memory::Tag::kWeights), 0);
 }
 
+TEST_F(LlamaWeightsTest, WhatDoesNotFitIsRefusedBeforeAnythingIsRead) {
+  const auto file = OpenRandomModel({});
+  const LlamaConfig config = ReadLlamaConfig(*file).value();
+  const int64_t needed = CheckTensors(*file, config, *backend_).value();
+  memory::LargeMemory little(backend_->ScratchBytes() + needed - 1);
+  const auto backend = MakeBackend(little);
+  int looks = 0;
+  EXPECT_EQ(
+      LoadWeights(*file, config, *backend, [&](int64_t) { return ++looks > 0; }).status().code(),
+      absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(looks, 0);
+}
+
 TEST_F(LlamaWeightsTest, ContentHashTellsModelsApart) {
   RandomModelSpec spec;
   const auto hash = [&] {
