@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -88,8 +89,11 @@ class LoadCase {
     Place(builder, "large", WeightType::kF32, 2500, 512);
     Place(builder, "middle", WeightType::kQ8_0, 3001, 256);
     std::vector<uint8_t> bytes(static_cast<size_t>(end_));
-    std::mt19937 random(seed);
-    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
+    std::mt19937_64 random(seed);
+    for (size_t i = 0; i + 8 <= bytes.size(); i += 8) {
+      const uint64_t word = random();
+      std::memcpy(bytes.data() + i, &word, 8);
+    }
     source_ = std::make_shared<TestSource>(std::move(bytes), kind);
     builder.AddPart(source_);
     file_ = builder.Finish();
