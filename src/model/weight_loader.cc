@@ -16,8 +16,8 @@ using backend::Range;
 using formats::ModelFile;
 using formats::TensorInfo;
 
-constexpr int64_t kPieceBytes = 256 << 10;
-constexpr int64_t kPiecesAChunk = 8;
+constexpr int64_t kPieceBytes = 128 << 10;
+constexpr int64_t kPiecesAChunk = 16;
 
 // Places of two threads share no line of the cache.
 constexpr int64_t kPlaceAlignment = 128;
@@ -55,13 +55,15 @@ WeightLoader::WeightLoader(const ModelFile& file, Backend& backend, const LoadPr
       progress_(progress),
       reads_in_parallel_(file.reads_in_parallel()),
       piece_bytes_(LargestPiece(file)),
-      place_bytes_(PlaceBytes(piece_bytes_, limits)),
-      places_(new uint8_t[static_cast<size_t>(backend.num_threads() * place_bytes_)]) {
+      places_(static_cast<size_t>(backend.num_threads())) {
+  const int64_t place_bytes = PlaceBytes(piece_bytes_, limits);
+  for (auto& place : places_) place.reset(new uint8_t[static_cast<size_t>(place_bytes)]);
   targets_.reserve(static_cast<size_t>(limits.tensors));
 }
 
 int64_t WeightLoader::HeapBytes(const ModelFile& file, int32_t threads, const Limits& limits) {
-  return memory::HeapBytesOf(threads * PlaceBytes(LargestPiece(file), limits)) +
+  return threads * memory::HeapBytesOf(PlaceBytes(LargestPiece(file), limits)) +
+         memory::HeapBytesOf(threads * int64_t{sizeof(std::unique_ptr<uint8_t[]>)}) +
          memory::HeapBytesOf(limits.tensors * int64_t{sizeof(Target)});
 }
 
@@ -135,10 +137,9 @@ absl::Status WeightLoader::LoadPiece(const Target& target, Range rows, int32_t w
                                      ContentHash& hash) {
   const TensorInfo& tensor = *target.tensor;
   const int64_t row_bytes = RowBytes(tensor);
-  absl::StatusOr<absl::Span<const uint8_t>> bytes =
-      file_.ViewTensor(tensor, rows.begin * row_bytes,
-                       absl::MakeSpan(places_.get() + worker * place_bytes_,
-                                      static_cast<size_t>(rows.size() * row_bytes)));
+  absl::StatusOr<absl::Span<const uint8_t>> bytes = file_.ViewTensor(
+      tensor, rows.begin * row_bytes,
+      absl::MakeSpan(places_[worker].get(), static_cast<size_t>(rows.size() * row_bytes)));
   if (!bytes.ok()) return bytes.status();
   hash.Add(*bytes);
   absl::Status status = target.matrix != nullptr ? WriteMatrix(target, rows, *bytes)
@@ -174,7 +175,7 @@ absl::Status WeightLoader::WriteVector(const Target& target, absl::Span<const ui
                                        int32_t worker) {
   // The calling thread may round as its host likes.
   const numerics::ScopedFpMode fp_mode;
-  uint8_t* const place = places_.get() + worker * place_bytes_ + piece_bytes_;
+  uint8_t* const place = places_[worker].get() + piece_bytes_;
   const auto count = static_cast<size_t>(target.tensor->cols());
   absl::Status status = quant::DequantizeRow(
       target.tensor->type, bytes, absl::MakeSpan(reinterpret_cast<float*>(place), count));

@@ -4,7 +4,7 @@
 // A source that serves one thread only is read by the calling one, in order; the others then help
 // to write each piece.
 //
-// Tensors are cut into chunks of about 2 MiB and these into pieces of about 256 KiB. A chunk is one
+// Tensors are cut into chunks of about 2 MiB and these into pieces of about 128 KiB. A chunk is one
 // task, so that two threads seldom meet in one huge page of the destination, which both would
 // clear; a piece is what a thread holds besides the weights, stays in its core's cache from the
 // read to the write, and ends soon when a load is cancelled. Cuts depend on the tensor alone:
@@ -101,10 +101,10 @@ class WeightLoader {
   const LoadProgress& progress_;
   const bool reads_in_parallel_;
 
-  // A place for each thread: a piece of the file, and behind it the values of a vector.
+  // A place for each thread: a piece of the file, and behind it the values of a vector. Each by
+  // itself: malloc keeps more for later once it has seen one larger allocation freed.
   const int64_t piece_bytes_;
-  const int64_t place_bytes_;
-  const std::unique_ptr<uint8_t[]> places_;
+  std::vector<std::unique_ptr<uint8_t[]>> places_;
 
   std::vector<Target> targets_;
   size_t next_target_ = 0;

@@ -72,7 +72,7 @@ Resident MeasureApart(const std::string& path) {
   return measured;
 }
 
-// More than the count: a piece of the file, which malloc may keep after the load (256 KB), and 128
+// More than the count: a piece a thread, which malloc may keep after the load (256 KB), and 128
 // KB for the touched parts of the two threads' stacks (some 16 KB each), the tails of pages and of
 // malloc's arenas, and holes that the tokenizer's construction leaves between what stays. Less than
 // it: arrays that are reserved to their full length and not written to the end (of steps, 140 bytes
