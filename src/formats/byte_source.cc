@@ -157,13 +157,13 @@ class Mapping {
   const uint8_t* data() const { return static_cast<const uint8_t*>(base_); }
   // Unmaps no address, but gives its pages back, those at both ends included.
   void Drop(int64_t offset, int64_t bytes) const {
-    const int64_t first = offset / page_bytes_ * page_bytes_;
+    const int64_t page_bytes = sysconf(_SC_PAGESIZE);
+    const int64_t first = offset / page_bytes * page_bytes;
     madvise(static_cast<uint8_t*>(base_) + first, static_cast<size_t>(offset - first + bytes),
             MADV_DONTNEED);
   }
 
  private:
-  int64_t page_bytes_ = sysconf(_SC_PAGESIZE);
   size_t length_;
   void* base_;
 };
