@@ -39,6 +39,46 @@ class BenchTest(ProgramTest):
         share = decode['bytes_per_second'] / bench['read_bandwidth_bytes_per_second']
         self.assertAlmostEqual(decode['fraction_of_bandwidth'] / share, 1, places=9)
 
+    def test_loading_is_timed_and_its_memory_counted(self):
+        bench = self.json_of('bench', bundled_model(), *SMALL, '--batch', '1', '--depth', '20', '--loads', '4')
+        self.assertEqual(bench['loads'], 4)
+        self.assertGreater(bench['load_ms_min'], 0)
+        self.assertLessEqual(bench['load_ms_min'], bench['load_ms'])
+        self.assertLessEqual(bench['load_ms'], bench['load_ms_max'])
+        if bench['peak_rss_bytes'] is None:
+            program.skip('this system does not tell how much memory a process has')
+        self.assertLessEqual(bench['peak_rss_after_load_bytes'], bench['peak_rss_bytes'])
+        # The longest case holds 20 + 24 tokens.
+        self.assertEqual(bench['kv_used_bytes'], 44 * bench['kv_bytes_per_token'])
+        self.assertLessEqual(bench['kv_used_bytes'], bench['kv_bytes'])
+        self.assertEqual(bench['peak_rss_without_kv_bytes'], bench['peak_rss_bytes'] - bench['kv_used_bytes'])
+
+    def test_ceilings_stand_beside_the_figures(self):
+        bench = self.json_of('bench', bundled_model(), *SMALL, '--batch', '1', '--loads', '1')
+        reads = bench['ceilings']['read']
+        if not reads:
+            program.skip('the read bandwidth of this machine cannot be measured')
+        self.assertEqual(sorted({read['streams'] for read in reads}), [1, 4, 8, 16])
+        best = max(bench['read_bandwidth_before'], bench['read_bandwidth_after'],
+                   *(read['bytes_per_second'] for read in reads))
+        self.assertEqual(bench['read_bandwidth_bytes_per_second'], best)
+        names = [compute['name'] for compute in bench['ceilings']['compute']]
+        self.assertEqual(len(names), len(set(names)))
+        if bench['device'] != 'cpu/portable':
+            self.assertIn('f32 avx2', names)
+
+    def test_operations_are_those_of_the_matrices_and_of_attention(self):
+        bench = self.json_of('bench', bundled_model(), *SMALL, '--batch', '1', '--depth', '20', '--loads', '1')
+        tensors = {tensor['name']: tensor['dims'] for tensor in self.json_of('inspect', bundled_model())['tensors']}
+        layers = sum(dims[0] * dims[1] for name, dims in tensors.items() if name.startswith('blk.') and len(dims) == 2)
+        output = tensors.get('output.weight', tensors['token_embd.weight'])
+        query = sum(dims[1] for name, dims in tensors.items() if name.endswith('attn_q.weight'))
+        prefill, decode = bench['results']
+        for result, outputs, positions in ((prefill, 1 / 24, 20 + 25 / 2), (decode, 1, 20 + 7 / 2)):
+            expected = 2 * layers + 2 * outputs * output[0] * output[1] + 4 * query * positions
+            share = result['operations_per_second'] / result['tokens_per_second']
+            self.assertAlmostEqual(share / expected, 1, places=9)
+
     def test_defaults_fit_a_model_of_a_short_context(self):
         # The tiny model holds fewer tokens than the 512 of the default.
         context = self.json_of('inspect', program.tiny_model())['context_length']
@@ -58,15 +98,17 @@ class BenchTest(ProgramTest):
                              'reference')
         self.assertIsNone(bench['read_bandwidth_bytes_per_second'])
         self.assertIsNone(bench['results'][1]['fraction_of_bandwidth'])
+        self.assertEqual(bench['ceilings'], {'read': [], 'compute': []})
 
     def test_people_get_a_table(self):
         text = self.succeed('bench', bundled_model(), *SMALL, '--batch', '1').decode()
         self.assertRegex(text, r'^cpu/\w+, \d+ threads')
+        self.assertRegex(text, r'(?m)^loaded in \d+ ms ')
         for row in ('prefill +1 +0 +24', 'decode +1 +0 +6'):
             self.assertRegex(text, rf'(?m)^{row} ')
 
     def test_wrong_usage_is_named(self):
-        for flag, value in (('--pp', '-1'), ('--tg', '1'), ('--tg', '-1'), ('--repeat', '0'), ('--batch', '0'),
+        for flag, value in (('--pp', '-1'), ('--tg', '1'), ('--tg', '-1'), ('--repeat', '0'), ('--loads', '0'), ('--batch', '0'),
                             ('--batch', '1,'), ('--batch', '100000'), ('--depth', '-1'), ('--depth', 'x')):
             self.refuse(WRONG_USAGE, 'bench', bundled_model(), flag, value, says=flag)
         self.refuse(WRONG_USAGE, 'bench', bundled_model(), '--pp', '0', '--tg', '0', says='nothing')

@@ -31,6 +31,29 @@ TEST(BytesModelTest, APromptReadsTheWeightsOnceAChunk) {
                    (2e6 + 52200 + 61000) / 600);
 }
 
+TEST(BenchmarkCaseTest, AnEngineNeedsRoomForTheTokenThatIsDrawnLast) {
+  EXPECT_EQ(PositionsOf({.prefill = true, .prompt = 8}), 9);
+  EXPECT_EQ(PositionsOf({.prefill = true, .depth = 20, .prompt = 8}), 29);
+  EXPECT_EQ(PositionsOf({.depth = 20, .generated = 6}), 27);
+  EXPECT_EQ(PositionsOf({.generated = 6}), 8) << "one token comes before a decode";
+}
+
+constexpr OperationsModel kOperations = {
+    .layer_weights = 1e6, .output_weights = 1e5, .query_values = 10};
+
+TEST(OperationsModelTest, ADecodeMultipliesEveryWeightForEachToken) {
+  // 9 tokens after 1: 2 to 10 positions, 6 on average. The batch changes nothing for a token.
+  EXPECT_DOUBLE_EQ(kOperations.PerToken({.batch = 1, .generated = 9}), 2e6 + 2e5 + 4 * 10 * 6);
+  EXPECT_DOUBLE_EQ(kOperations.PerToken({.batch = 16, .depth = 1, .generated = 9}),
+                   kOperations.PerToken({.batch = 1, .generated = 9}));
+}
+
+TEST(OperationsModelTest, APromptNeedsTheOutputMatrixOnce) {
+  // Positions 101 to 150 are 125.5 on average.
+  EXPECT_DOUBLE_EQ(kOperations.PerToken({.prefill = true, .depth = 100, .prompt = 50}),
+                   2e6 + 2e5 / 50 + 4 * 10 * 125.5);
+}
+
 TEST(RandomTokensTest, IdsCoverTheVocabularyAndStayInIt) {
   std::mt19937_64 random(1);
   const std::vector<int32_t> tokens = RandomTokens(random, 10, 1000);

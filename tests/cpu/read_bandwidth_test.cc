@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <set>
+#include <utility>
 
 #include "cpu/cpu_features.h"
 #include "gtest/gtest.h"
@@ -44,9 +46,26 @@ TEST(ReadBandwidthTest, IsPlausibleAndSoonDone) {
   RecordProperty("gigabytes_per_second", static_cast<int>(bandwidth / 1e9));
 }
 
+TEST(ReadBandwidthTest, EveryPatternIsMeasuredOnce) {
+  auto pool = ThreadPool::Create(2).value();
+  memory::LargeMemory memory(0);
+  const std::vector<ReadRate> rates = MeasureReadRates(*pool, memory, std::chrono::milliseconds(1));
+  if (rates.empty()) GTEST_SKIP() << "nothing to measure with, or a machine too busy";
+  std::set<std::pair<int, bool>> patterns;
+  for (const ReadRate& rate : rates) {
+    patterns.insert({rate.pattern.streams, rate.pattern.prefetch});
+    EXPECT_GT(rate.bytes_per_second, 1e7) << rate.pattern.streams;
+    EXPECT_LT(rate.bytes_per_second, 1e13) << rate.pattern.streams;
+  }
+  EXPECT_EQ(rates.size(), 8u);
+  EXPECT_EQ(patterns.size(), 8u);
+  EXPECT_TRUE(patterns.contains({1, false}) && patterns.contains({16, true}));
+}
+
 TEST(ReadBandwidthTest, AMemoryWithoutRoomIsUnknown) {
   auto pool = ThreadPool::Create(1).value();
   memory::LargeMemory memory(1 * kMiB);
+  EXPECT_TRUE(MeasureReadRates(*pool, memory, std::chrono::milliseconds(1)).empty());
   EXPECT_EQ(MeasureReadBandwidth(*pool, memory), 0);
   EXPECT_EQ(memory.used_bytes(), 0);
 }

@@ -18,8 +18,8 @@ RANK = {folder: rank for rank, folders in enumerate(LAYERS) for folder in folder
 IMPLEMENTATIONS = {'cpu': {'backend', 'ops', 'quant', 'memory', 'numerics'}, 'plugin': {'backend', 'ops', 'memory'}}
 # Folders outside src/ that are built on its lower layers, what each may include of it, and the one header by which a host
 # may use it.
-LIBRARY_TOOLS = {'tools/synth': {'numerics', 'backend', 'formats', 'quant'}}
-HOST_HEADERS = {'llmrt.h', 'llmrt.hpp', 'synth/synth.h'}
+LIBRARY_TOOLS = {'tools/synth': {'numerics', 'backend', 'formats', 'quant'}, 'tools/ceilings': {'cpu', 'memory'}}
+HOST_HEADERS = {'llmrt.h', 'llmrt.hpp', 'synth/synth.h', 'ceilings/ceilings.h'}
 
 
 def _edges(tree):

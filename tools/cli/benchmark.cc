@@ -155,6 +155,47 @@ Outcome Benchmark::Measure(const BenchmarkCase& what, double* tokens_per_second)
   return LookForInterrupt();
 }
 
+int64_t PositionsOf(const BenchmarkCase& what) {
+  const int64_t depth = what.prefill ? what.depth : std::max<int64_t>(what.depth, 1);
+  return depth + what.prompt + what.generated + 1;
+}
+
+Outcome OperationsModel::Of(llmrt_model* model, OperationsModel* operations) {
+  auto info = Sized<llmrt_model_info>();
+  LLMRT_CLI_TRY(Check(llmrt_model_get_info(model, &info)));
+  double embedding = 0;  // multiplied with, too, where there is no output matrix of its own
+  for (int64_t i = 0; i < info.num_tensors; ++i) {
+    std::string name;
+    LLMRT_CLI_TRY(GetText(
+        [model, i](char* buffer, int64_t capacity, int64_t* length) {
+          return llmrt_model_tensor_name(model, i, buffer, capacity, length);
+        },
+        &name));
+    auto tensor = Sized<llmrt_tensor_info>();
+    LLMRT_CLI_TRY(Check(llmrt_model_tensor_info(model, i, &tensor)));
+    if (tensor.num_dims != 2) continue;
+    const double elements =
+        static_cast<double>(tensor.dims[0]) * static_cast<double>(tensor.dims[1]);
+    if (name.starts_with("blk.")) operations->layer_weights += elements;
+    if (name.ends_with(".attn_q.weight")) {
+      operations->query_values += static_cast<double>(tensor.dims[1]);
+    }
+    if (name == "output.weight") operations->output_weights = elements;
+    if (name == "token_embd.weight") embedding = elements;
+  }
+  if (operations->output_weights == 0) operations->output_weights = embedding;
+  return Done();
+}
+
+double OperationsModel::PerToken(const BenchmarkCase& what) const {
+  const auto depth = static_cast<double>(what.depth);
+  const double length = static_cast<double>(what.prefill ? what.prompt : what.generated);
+  // Token i of n has depth + i positions, its own included.
+  const double positions = (what.prefill ? depth : std::max(depth, 1.0)) + (length + 1) / 2;
+  const double outputs = what.prefill ? 1 / length : 1;
+  return 2 * layer_weights + 2 * output_weights * outputs + 4 * query_values * positions;
+}
+
 double BytesModel::PerToken(const BenchmarkCase& what) const {
   const auto depth = static_cast<double>(what.depth);
   if (!what.prefill) {

@@ -68,6 +68,10 @@ class Benchmark {
   std::mt19937_64 random_{1};
 };
 
+// Positions that a session of the case has at its end, and that its engine must have room for. Of
+// either kind the last token is drawn; a decode has at least one token to begin with.
+int64_t PositionsOf(const BenchmarkCase& what);
+
 // Bytes that one step of a decode reads, on average, for all of its rows: the weights once, and for
 // each sequence the keys and values of what stands before it. In step i of n a row at depth d reads
 // d + i positions, its own included, so d + (n + 1) / 2 on average; d is at least 1, the token that
@@ -85,6 +89,23 @@ struct BytesModel {
   int64_t step_tokens = 0;
 
   // Bytes read for each token of the case, all of its rows together divided by them.
+  double PerToken(const BenchmarkCase& what) const;
+};
+
+// Operations for one token, a multiply and an add for each weight of the layers' matrices, and
+// 4 x head_dim for each query head, layer and position before: its product with the key and that of
+// its weight with the value. The output matrix counts for tokens that one is drawn after: for each
+// one in a decode, once for a prompt.
+//
+//     2 x layers + 2 x output x (1, or 1 / prompt) + 4 x query x positions
+struct OperationsModel {
+  double layer_weights = 0;   // elements of all matrices in all layers
+  double output_weights = 0;  // elements of the matrix that gives logits
+  double query_values = 0;    // query heads x head_dim, of all layers together
+
+  // Of a model's tensors, by the names that GGUF gives them. A model with other names has zeros.
+  static Outcome Of(llmrt_model* model, OperationsModel* operations);
+
   double PerToken(const BenchmarkCase& what) const;
 };
 

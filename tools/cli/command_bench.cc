@@ -1,18 +1,23 @@
-// llmrt bench: tokens a second of prompts and of decoding, beside what the memory's bandwidth in
-// the same run allows. How it is measured stands in benchmark.h.
+// llmrt bench: tokens a second of prompts and of decoding, the time to load and the memory for it,
+// beside what the machine can do in the same run. How it is measured stands in benchmark.h.
+
+#include <unistd.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <chrono>
+#include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "bench_report.h"
 #include "benchmark.h"
 #include "commands.h"
 #include "engine_flags.h"
-#include "json_output.h"
 #include "loading.h"
 #include "number_list.h"
+#include "peak_memory.h"
 #include "terminal.h"
 
 namespace llmrt::cli {
@@ -25,6 +30,7 @@ struct BenchFlags {
   std::optional<std::string> depth_text;
   std::optional<std::string> batch_text;
   std::optional<int64_t> repeat;
+  std::optional<int64_t> loads;
   bool speculate = false;
   bool json = false;
   EngineFlags engine;
@@ -42,6 +48,7 @@ Outcome CheckBenchFlags(BenchFlags* flags) {
   }
   if (prompt == 0 && generated == 0) return WrongUsage("--pp 0 with --tg 0 measures nothing");
   if (flags->repeat.value_or(3) < 1) return WrongUsage("--repeat is 1 or more");
+  if (flags->loads.value_or(3) < 1) return WrongUsage("--loads is 1 or more");
   if (flags->depth_text) {
     LLMRT_CLI_TRY(ParseNumberList(*flags->depth_text, "--depth", 0, &flags->depths));
   }
@@ -55,11 +62,11 @@ Outcome ParseBenchFlags(const std::vector<std::string>& arguments, BenchFlags* f
                         bool* helped) {
   Arguments parser(
       "bench MODEL [--pp 512] [--tg 128] [--depth D] [--batch 1,4,16] [flags]\n"
-      "Measures prompts (one, after D tokens) and decoding (a batch of sessions with D tokens "
-      "each) with\n"
-      "random tokens. The figures are medians; what is read for a token is compared with the "
+      "Measures loading, prompts (one, after D tokens) and decoding (a batch of sessions with D "
+      "tokens each)\n"
+      "with random tokens. The figures are medians; what is read for a token is compared with the "
       "memory's\n"
-      "bandwidth, measured before and after.");
+      "bandwidth, measured before and after, and what the processor can compute stands beside.");
   parser.Positional("MODEL", &flags->model);
   parser.Integer("--pp", "tokens of the prompt; 0: no prompts (512, less where the context ends)",
                  &flags->prompt);
@@ -70,6 +77,7 @@ Outcome ParseBenchFlags(const std::vector<std::string>& arguments, BenchFlags* f
   parser.Text("--batch", "sessions that decode at once, or a list of them (1,4,16)",
               &flags->batch_text);
   parser.Integer("--repeat", "measurements of each (3)", &flags->repeat);
+  parser.Integer("--loads", "times that the model is loaded (3)", &flags->loads);
   parser.Switch("--speculate", "not built yet", &flags->speculate);
   parser.Switch("--json", "one JSON object on stdout", &flags->json);
   flags->engine.AddTo(&parser);
@@ -111,39 +119,12 @@ Outcome SetSizes(const std::vector<BenchmarkCase>& cases, llmrt_options* options
   int64_t context = 0;
   int64_t sessions = 1;
   for (const BenchmarkCase& what : cases) {
-    // Of either kind the last token is drawn; a decode has at least one token to begin with.
-    const int64_t depth = what.prefill ? what.depth : std::max<int64_t>(what.depth, 1);
-    context = std::max(context, depth + what.prompt + what.generated + 1);
+    context = std::max(context, PositionsOf(what));
     sessions = std::max(sessions, what.batch);
   }
   LLMRT_CLI_TRY(SetInteger(options, LLMRT_ENGINE_CONTEXT_LENGTH, "context", context));
   return SetInteger(options, LLMRT_ENGINE_SESSIONS, "--batch", sessions);
 }
-
-struct BenchResult {
-  BenchmarkCase what;
-  std::vector<double> rates;  // ascending
-  double bytes_per_token = 0;
-
-  double median() const {
-    const size_t half = rates.size() / 2;
-    return rates.size() % 2 == 1 ? rates[half] : (rates[half - 1] + rates[half]) / 2;
-  }
-};
-
-struct BenchReport {
-  std::string fingerprint;
-  std::string device;
-  int64_t threads = 0;
-  // Zero where it cannot be measured; then nothing is known of the bytes either.
-  double bandwidth_before = 0;
-  double bandwidth_after = 0;
-  BytesModel bytes;
-  std::vector<BenchResult> results;
-
-  double bandwidth() const { return (bandwidth_before + bandwidth_after) / 2; }
-  bool bytes_known() const { return bytes.weights_bytes > 0; }
-};
 
 Outcome GetPlan(const std::string& path, llmrt_options* options, llmrt_plan* plan) {
   Model model;
@@ -174,91 +155,110 @@ Outcome DescribeEngine(llmrt_engine* engine, BenchReport* report) {
   return Done();
 }
 
-Outcome MeasureAll(const BenchFlags& flags, const std::vector<BenchmarkCase>& cases,
-                   llmrt_options* options, BenchReport* report) {
-  const InterruptScope interrupt;
-  Engine engine;
-  LLMRT_CLI_TRY(LoadEngine(flags.model, options, interrupt, &engine));
-  LLMRT_CLI_TRY(DescribeEngine(engine.get(), report));
-  Benchmark benchmark(engine.get(), interrupt);
-  LLMRT_CLI_TRY(benchmark.WarmUp());
-  const int64_t repeat = flags.repeat.value_or(3);
-  for (const BenchmarkCase& what : cases) report->results.push_back({.what = what});
-  ProgressBar bar("measuring");
-  // Case after case in every round, so that a machine that drifts does so for all of them.
-  for (int64_t round = 0; round < repeat; ++round) {
-    for (size_t i = 0; i < cases.size(); ++i) {
-      bar.Show(
-          static_cast<float>(round * static_cast<int64_t>(cases.size()) + static_cast<int64_t>(i)) /
-          static_cast<float>(repeat * static_cast<int64_t>(cases.size())));
-      double rate = 0;
-      LLMRT_CLI_TRY(benchmark.Measure(cases[i], &rate));
-      report->results[i].rates.push_back(rate);
-    }
+// So that the first load does not measure the disk. A file that memory cannot hold stays where it
+// is, and whatever is no file is the library's business.
+void CacheFile(const std::string& path, const InterruptScope& interrupt) {
+  auto info = Sized<llmrt_model_info>();
+  Model model;
+  const int64_t memory_bytes = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE);
+  if (!OpenModel(path, &model).ok() ||
+      llmrt_model_get_info(model.get(), &info) != LLMRT_STATUS_OK ||
+      info.file_bytes > memory_bytes / 2) {
+    return;
   }
-  for (BenchResult& result : report->results) std::sort(result.rates.begin(), result.rates.end());
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"),
+                                                             &std::fclose);
+  std::vector<char> part(size_t{1} << 20);
+  while (file != nullptr && !interrupt.interrupted() &&
+         std::fread(part.data(), 1, part.size(), file.get()) == part.size()) {
+  }
+}
+
+// Loads as a host does, from the name of a file to an engine that takes sessions. The last of the
+// engines stays.
+Outcome MeasureLoads(const BenchFlags& flags, llmrt_options* options,
+                     const InterruptScope& interrupt, Engine* engine, BenchReport* report) {
+  CacheFile(flags.model, interrupt);
+  ForgetPeakMemory();
+  std::vector<double>& load_ms = report->load_ms.sorted;
+  for (int64_t i = 0; i < flags.loads.value_or(3); ++i) {
+    engine->reset();
+    const auto begin = std::chrono::steady_clock::now();
+    LLMRT_CLI_TRY(LoadEngine(flags.model, options, interrupt, engine));
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+    load_ms.push_back(took.count());
+  }
+  std::sort(load_ms.begin(), load_ms.end());
+  report->memory.peak_after_load = PeakMemoryBytes();
   return Done();
 }
 
-// Null where the bandwidth, and with it the bytes that a token reads, is unknown.
-nlohmann::json OrNull(bool known, double value) {
-  return known ? nlohmann::json(value) : nlohmann::json();
+Outcome MeasureCases(const BenchFlags& flags, Benchmark* benchmark,
+                     std::vector<BenchResult>* results) {
+  LLMRT_CLI_TRY(benchmark->WarmUp());
+  const int64_t repeat = flags.repeat.value_or(3);
+  ProgressBar bar("measuring");
+  const auto total = static_cast<float>(repeat * static_cast<int64_t>(results->size()));
+  float done = 0;
+  // Case after case in every round, so that a machine that drifts does so for all of them.
+  for (int64_t round = 0; round < repeat; ++round) {
+    for (BenchResult& result : *results) {
+      bar.Show(done++ / total);
+      double rate = 0;
+      LLMRT_CLI_TRY(benchmark->Measure(result.what, &rate));
+      result.rates.sorted.push_back(rate);
+    }
+  }
+  for (BenchResult& result : *results) {
+    std::sort(result.rates.sorted.begin(), result.rates.sorted.end());
+  }
+  return Done();
 }
 
-Outcome PrintReportJson(const BenchFlags& flags, const BenchReport& report) {
-  nlohmann::ordered_json object;
-  object["model"] = flags.model;
-  object["device"] = report.device;
-  object["threads"] = report.threads;
-  object["read_bandwidth_bytes_per_second"] = OrNull(report.bandwidth() > 0, report.bandwidth());
-  object["read_bandwidth_before"] = report.bandwidth_before;
-  object["read_bandwidth_after"] = report.bandwidth_after;
-  object["weights_bytes_per_step"] = OrNull(report.bytes_known(), report.bytes.weights_bytes);
-  object["kv_bytes_per_token"] = report.bytes.kv_bytes_per_token;
-  object["fingerprint"] = report.fingerprint;
-  object["results"] = nlohmann::ordered_json::array();
-  for (const BenchResult& result : report.results) {
-    const double rate = result.median();
-    const double bytes = rate * result.bytes_per_token;
-    nlohmann::ordered_json entry;
-    entry["kind"] = result.what.prefill ? "prefill" : "decode";
-    entry["batch"] = result.what.batch;
-    entry["depth"] = result.what.depth;
-    entry["prompt"] = result.what.prompt;
-    entry["generated"] = result.what.generated;
-    entry["tokens_per_second"] = rate;
-    entry["tokens_per_second_min"] = result.rates.front();
-    entry["tokens_per_second_max"] = result.rates.back();
-    entry["repeats"] = result.rates.size();
-    entry["bytes_per_second"] = OrNull(report.bytes_known(), bytes);
-    entry["fraction_of_bandwidth"] =
-        OrNull(report.bytes_known() && report.bandwidth() > 0, bytes / report.bandwidth());
-    object["results"].push_back(std::move(entry));
+Outcome MeasureAll(const BenchFlags& flags, llmrt_options* options, BenchReport* report) {
+  const InterruptScope interrupt;
+  Engine engine;
+  LLMRT_CLI_TRY(MeasureLoads(flags, options, interrupt, &engine, report));
+  LLMRT_CLI_TRY(DescribeEngine(engine.get(), report));
+  auto plan = Sized<llmrt_plan>();
+  LLMRT_CLI_TRY(Check(llmrt_engine_get_plan(engine.get(), &plan)));
+  report->memory.kv = plan.kv_bytes;
+  Benchmark benchmark(engine.get(), interrupt);
+  LLMRT_CLI_TRY(MeasureCases(flags, &benchmark, &report->results));
+  report->memory.peak = PeakMemoryBytes();
+  for (const BenchResult& result : report->results) {
+    // The last position of each session is never computed: nothing follows what is drawn there.
+    const int64_t positions = result.what.batch * (PositionsOf(result.what) - 1);
+    report->memory.kv_used = std::max(report->memory.kv_used,
+                                      std::min(plan.kv_bytes, positions * plan.kv_bytes_per_token));
   }
-  return PrintJsonLine(object);
+  return Done();
 }
 
-Outcome PrintReportTable(const BenchReport& report) {
-  std::string text = report.device + ", " + std::to_string(report.threads) + " threads";
-  if (report.bandwidth() > 0) {
-    text += "; memory is read at " + FormatNumber(report.bandwidth_before / 1e9, 1) +
-            " GB/s before and " + FormatNumber(report.bandwidth_after / 1e9, 1) + " after";
+// What is known before anything is loaded.
+Outcome PlanReport(const BenchFlags& flags, llmrt_options* options, BenchReport* report) {
+  report->model = flags.model;
+  for (const BenchmarkCase& what : MakeCases(flags)) report->results.push_back({.what = what});
+  auto plan = Sized<llmrt_plan>();
+  LLMRT_CLI_TRY(GetPlan(flags.model, options, &plan));
+  report->bandwidth_before = plan.read_bandwidth_bytes_per_second;
+  // The ceiling is bandwidth / bytes that a token reads of the weights.
+  if (plan.decode_tokens_per_second_ceiling > 0) {
+    report->bytes.weights_bytes =
+        plan.read_bandwidth_bytes_per_second / plan.decode_tokens_per_second_ceiling;
   }
-  std::vector<std::vector<std::string>> rows = {
-      {"", "batch", "depth", "tokens", "tokens/s", "lowest", "highest", "GB/s", "of bandwidth"}};
-  for (const BenchResult& result : report.results) {
-    const BenchmarkCase& what = result.what;
-    const double bytes = result.median() * result.bytes_per_token;
-    const bool known = report.bytes_known() && report.bandwidth() > 0;
-    rows.push_back(
-        {what.prefill ? "prefill" : "decode", std::to_string(what.batch),
-         std::to_string(what.depth), std::to_string(what.prefill ? what.prompt : what.generated),
-         FormatNumber(result.median(), 1), FormatNumber(result.rates.front(), 1),
-         FormatNumber(result.rates.back(), 1), known ? FormatNumber(bytes / 1e9, 1) : "?",
-         known ? FormatNumber(100 * bytes / report.bandwidth(), 0) + " %" : "?"});
+  report->bytes.kv_bytes_per_token = static_cast<double>(plan.kv_bytes_per_token);
+  LLMRT_CLI_TRY(
+      Check(llmrt_options_get_i64(options, LLMRT_ENGINE_STEP_TOKENS, &report->bytes.step_tokens)));
+  Model model;
+  OperationsModel operations;
+  LLMRT_CLI_TRY(OpenModel(flags.model, &model));
+  LLMRT_CLI_TRY(OperationsModel::Of(model.get(), &operations));
+  for (BenchResult& result : report->results) {
+    result.bytes_per_token = report->bytes.PerToken(result.what);
+    result.operations_per_token = operations.PerToken(result.what);
   }
-  return Print(text + "\n\n" +
-               FormatTable(rows, {false, true, true, true, true, true, true, true, true}));
+  return Done();
 }
 
 }  // namespace
@@ -269,29 +269,20 @@ Outcome BenchCommand(const std::vector<std::string>& arguments) {
   LLMRT_CLI_TRY(ParseBenchFlags(arguments, &flags, &helped));
   if (helped) return Done();
   LLMRT_CLI_TRY(SetDefaults(&flags));
-  const std::vector<BenchmarkCase> cases = MakeCases(flags);
   Options options;
   LLMRT_CLI_TRY(flags.engine.MakeOptions(&options));
-  LLMRT_CLI_TRY(SetSizes(cases, options.get()));
+  LLMRT_CLI_TRY(SetSizes(MakeCases(flags), options.get()));
   BenchReport report;
+  LLMRT_CLI_TRY(PlanReport(flags, options.get(), &report));
+  LLMRT_CLI_TRY(MeasureAll(flags, options.get(), &report));
+  // The engine is gone: the threads below have the cores for themselves.
   auto plan = Sized<llmrt_plan>();
   LLMRT_CLI_TRY(GetPlan(flags.model, options.get(), &plan));
-  report.bandwidth_before = plan.read_bandwidth_bytes_per_second;
-  // The ceiling is bandwidth / bytes that a token reads of the weights.
-  if (plan.decode_tokens_per_second_ceiling > 0) {
-    report.bytes.weights_bytes =
-        plan.read_bandwidth_bytes_per_second / plan.decode_tokens_per_second_ceiling;
-  }
-  report.bytes.kv_bytes_per_token = static_cast<double>(plan.kv_bytes_per_token);
-  LLMRT_CLI_TRY(Check(
-      llmrt_options_get_i64(options.get(), LLMRT_ENGINE_STEP_TOKENS, &report.bytes.step_tokens)));
-  LLMRT_CLI_TRY(MeasureAll(flags, cases, options.get(), &report));
-  LLMRT_CLI_TRY(GetPlan(flags.model, options.get(), &plan));
   report.bandwidth_after = plan.read_bandwidth_bytes_per_second;
-  for (BenchResult& result : report.results) {
-    result.bytes_per_token = report.bytes.PerToken(result.what);
+  if (report.device.starts_with("cpu/") && report.bandwidth() > 0) {
+    report.ceilings = ceilings::Measure(static_cast<int32_t>(report.threads));
   }
-  return flags.json ? PrintReportJson(flags, report) : PrintReportTable(report);
+  return flags.json ? PrintReportJson(report) : PrintReportTable(report);
 }
 
 }  // namespace llmrt::cli
