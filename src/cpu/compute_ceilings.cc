@@ -40,6 +40,11 @@ std::vector<NamedLoop> LoopsOfThisProcessor() {
     // Not every processor with the one has the other.
     if (__builtin_cpu_supports("avx512bf16")) loops.push_back({"bf16 avx512", &kBFloatVnniLoop});
   }
+  // Asks the system for its permission.
+  if (RunsTier(backend::CpuTier::kAmx)) {
+    loops.push_back({"int8 amx", &kInt8AmxLoop});
+    loops.push_back({"bf16 amx", &kBFloatAmxLoop});
+  }
 #endif
   return loops;
 }

@@ -11,15 +11,6 @@ constexpr int kVectors = 4;
 constexpr int kTile = kVectors * kFactors;
 constexpr int kFloatVectors = sizeof(ComputeOperands::floats) / 64;
 
-// Instead of the intrinsic that does it, which compilers warn of.
-uint32_t SumLanes(__m512i value) {
-  alignas(64) uint32_t lanes[16];
-  _mm512_store_si512(lanes, value);
-  uint32_t sum = 0;
-  for (const uint32_t lane : lanes) sum += lane;
-  return sum;
-}
-
 uint32_t RunFloat(const ComputeOperands& operands, int64_t rounds) {
   __m512 sums[kTile];
 #pragma GCC unroll 16
@@ -42,7 +33,7 @@ uint32_t RunFloat(const ComputeOperands& operands, int64_t rounds) {
   __m512i all = _mm512_setzero_si512();
 #pragma GCC unroll 16
   for (const __m512 sum : sums) all = _mm512_add_epi32(all, _mm512_castps_si512(sum));
-  return SumLanes(all);
+  return static_cast<uint32_t>(_mm512_reduce_add_epi32(all));
 }
 
 }  // namespace

@@ -17,15 +17,6 @@ __m512i Load(const void* vectors, int64_t index) {
   return _mm512_load_si512(static_cast<const uint8_t*>(vectors) + index * 64);
 }
 
-// Instead of the intrinsic that does it, which compilers warn of.
-uint32_t SumLanes(__m512i value) {
-  alignas(64) uint32_t lanes[16];
-  _mm512_store_si512(lanes, value);
-  uint32_t sum = 0;
-  for (const uint32_t lane : lanes) sum += lane;
-  return sum;
-}
-
 // Sums may wrap around, which costs nothing.
 uint32_t RunInt8(const ComputeOperands& operands, int64_t rounds) {
   __m512i sums[kTile];
@@ -49,7 +40,7 @@ uint32_t RunInt8(const ComputeOperands& operands, int64_t rounds) {
   __m512i all = _mm512_setzero_si512();
 #pragma GCC unroll 16
   for (const __m512i sum : sums) all = _mm512_add_epi32(all, sum);
-  return SumLanes(all);
+  return static_cast<uint32_t>(_mm512_reduce_add_epi32(all));
 }
 
 __attribute__((target("avx512bf16"))) uint32_t RunBFloat(const ComputeOperands& operands,
@@ -75,7 +66,7 @@ __attribute__((target("avx512bf16"))) uint32_t RunBFloat(const ComputeOperands& 
   __m512i all = _mm512_setzero_si512();
 #pragma GCC unroll 16
   for (const __m512 sum : sums) all = _mm512_add_epi32(all, _mm512_castps_si512(sum));
-  return SumLanes(all);
+  return static_cast<uint32_t>(_mm512_reduce_add_epi32(all));
 }
 
 }  // namespace

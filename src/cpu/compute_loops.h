@@ -32,6 +32,8 @@ extern const ComputeLoop kInt8Avx2Loop;   // VPMADDUBSW: 4-bit weights, eight pr
 extern const ComputeLoop kFloatAvx512Loop;
 extern const ComputeLoop kInt8VnniLoop;    // VPDPBUSD, 512 bits
 extern const ComputeLoop kBFloatVnniLoop;  // VDPBF16PS, 512 bits
+extern const ComputeLoop kInt8AmxLoop;     // TDPBSSD
+extern const ComputeLoop kBFloatAmxLoop;   // TDPBF16PS
 #endif
 
 }  // namespace llmrt::cpu

@@ -43,13 +43,16 @@ TEST_F(ComputeLoopsTest, Int8LoopsDoTheOperationsThatTheyCount) {
   if (HasAvx2()) {
     EXPECT_EQ(kInt8Avx2Loop.run(operands_, 3) * 2, 3 * kInt8Avx2Loop.operations_per_round);
   }
-  if (__builtin_cpu_supports("avx512vnni")) {
+  if (HasVnni()) {
     EXPECT_EQ(kInt8VnniLoop.run(operands_, 3) * 2, 3 * kInt8VnniLoop.operations_per_round);
+  }
+  if (RunsTier(backend::CpuTier::kAmx)) {
+    EXPECT_EQ(kInt8AmxLoop.run(operands_, 3) * 2, 3 * kInt8AmxLoop.operations_per_round);
   }
 }
 
 // What comes back are the lanes' bits, added modulo 2^32. The lanes of the 12 vectors of a tile (16
-// with AVX-512) share the multiply-adds evenly, so all hold the same.
+// with AVX-512, four of AMX's tiles) share the multiply-adds evenly, so all hold the same.
 TEST_F(ComputeLoopsTest, FloatLoopsDoTheOperationsThatTheyCount) {
   const auto check = [&](const ComputeLoop& loop, int64_t lanes) {
     constexpr int64_t kRounds = 3;
@@ -58,11 +61,10 @@ TEST_F(ComputeLoopsTest, FloatLoopsDoTheOperationsThatTheyCount) {
     std::memcpy(&bits, &sum, sizeof(bits));
     EXPECT_EQ(loop.run(operands_, kRounds), bits * static_cast<uint32_t>(lanes));
   };
-  __builtin_cpu_init();
   if (HasAvx2()) check(kFloatAvx2Loop, 12 * 8);
-  if (!__builtin_cpu_supports("avx512f")) return;
-  check(kFloatAvx512Loop, 16 * 16);
-  if (__builtin_cpu_supports("avx512bf16")) check(kBFloatVnniLoop, 16 * 16);
+  if (HasAvx512()) check(kFloatAvx512Loop, 16 * 16);
+  if (HasVnni() && __builtin_cpu_supports("avx512bf16")) check(kBFloatVnniLoop, 16 * 16);
+  if (RunsTier(backend::CpuTier::kAmx)) check(kBFloatAmxLoop, 4 * 256);
 }
 #endif
 
