@@ -113,7 +113,7 @@ def read_output(text, variant, model):
     objects = parse_objects(text)
     if not objects:
         raise ValueError('no JSON in it')
-    if 'fingerprint' in objects[0]:
+    if 'kv_bytes_per_token' in objects[0]:
         return [pair for report in objects for pair in read_ours(report, variant)]
     if 'samples_ts' in objects[0]:
         return list(read_llama_bench(objects, variant))
@@ -158,7 +158,7 @@ class Measured:
     def note(self, text):
         """Which builds and machines the output tells of."""
         for found in parse_objects(text):
-            if 'fingerprint' in found:
+            if 'kv_bytes_per_token' in found:
                 self.notes.add(f'ours: {found["fingerprint"].split(";")[0]}, {found["device"]}, {found["threads"]} threads')
             elif 'build_commit' in found:
                 self.notes.add(f'peer: llama.cpp {found["build_commit"]}, {found["cpu_info"]}, {found["n_threads"]} threads')

@@ -82,7 +82,8 @@ class CompareTest(ScriptTest):
     def test_runs_that_took_turns_bring_time_and_memory(self):
         runs = self.write('runs.jsonl', self.interleaved('peer', batched(32, 10)),
                           self.interleaved('ours', ours(case('decode', 60, batch=32))),
-                          self.interleaved('peer/load', {}, seconds=0.5), self.interleaved('ours/load', {}, seconds=0.6),
+                          self.interleaved('peer/load', [llama_bench(generated=1)], seconds=0.5),
+                          self.interleaved('ours/load', {'fingerprint': 'of llmrt run'}, seconds=0.6),
                           self.interleaved('peer/memory', [llama_bench(generated=1, depth=9)], memory=1_010_000),
                           self.interleaved('ours/memory', ours(), memory=520_000))
         rows = self.compare(runs)
