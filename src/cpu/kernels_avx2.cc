@@ -8,10 +8,10 @@ using backend::WeightType;
 
 const KernelTable kAvx2Kernels = {
     .matmul = {portable::MatMulF32, portable::MatMulF16, portable::MatMulBF16,
-               portable::MatMulInt8<WeightType::kQ8_0>, portable::MatMulInt8<WeightType::kQ4_0>,
-               portable::MatMulInt8<WeightType::kQ4_1>, portable::MatMulInt8<WeightType::kQ5_0>,
-               portable::MatMulInt8<WeightType::kQ5_1>, portable::MatMulInt8<WeightType::kQ4_K>,
-               portable::MatMulInt8<WeightType::kQ5_K>, portable::MatMulInt8<WeightType::kQ6_K>},
+               avx2::MatMulQ8_0, avx2::MatMulQ4_0,
+               avx2::MatMulQ4_1, avx2::MatMulQ5_0,
+               avx2::MatMulQ5_1, avx2::MatMulQ4_K,
+               avx2::MatMulQ5_K, avx2::MatMulQ6_K},
     .attention = {avx2::AttentionF32, avx2::AttentionF16, avx2::AttentionBF16},
     .store_kv = {avx2::StoreKvF32, avx2::StoreKvF16, avx2::StoreKvBF16},
     .prepare = {avx2::PrepareF32, avx2::PrepareBF16, avx2::PrepareInt8},

@@ -16,6 +16,8 @@ namespace llmrt::cpu::avx2 {
 
 LLMRT_AVX2_INLINE int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
 
+LLMRT_AVX2_INLINE int64_t Max(int64_t a, int64_t b) { return a > b ? a : b; }
+
 LLMRT_AVX2_INLINE int64_t RoundUp(int64_t value, int64_t unit) {
   return (value + unit - 1) / unit * unit;
 }
