@@ -73,9 +73,12 @@ LLMRT_AVX2_INLINE const Scales<kType>& ScalesOf(const UnpackedBlock<kType>& bloc
 
 // Adds the products of a dword of eight features to their sums, int16 or int32.
 template <WeightType kType>
-LLMRT_AVX2_INLINE __m256i AddProducts(__m256i run, __m256i w, __m256i a) {
-  if constexpr (Traits<kType>::kWide) return _mm256_add_epi32(run, _mm256_madd_epi16(w, a));
-  return _mm256_add_epi16(run, _mm256_maddubs_epi16(w, a));
+LLMRT_AVX2_INLINE void AddProducts(__m256i& run, __m256i w, __m256i a) {
+  run = Traits<kType>::kWide ? _mm256_add_epi32(run, _mm256_madd_epi16(w, a))
+                             : _mm256_add_epi16(run, _mm256_maddubs_epi16(w, a));
+  // The sum as such: GCC would make a tree of a block's additions and keep all products for it,
+  // far more than there are registers.
+  asm("" : "+x"(run));
 }
 
 // The sums of scale group `g` of a block with kM rows, by half of the panel.
@@ -94,8 +97,8 @@ LLMRT_AVX2_INLINE void SumGroup(const Block& block, const ActivationTile<kType, 
 #pragma GCC unroll 4
     for (int m = 0; m < kM; ++m) {
       const __m256i a = _mm256_set1_epi32(tile.q[step][m]);
-      run[m][0] = AddProducts<kType>(run[m][0], first, a);
-      run[m][1] = AddProducts<kType>(run[m][1], second, a);
+      AddProducts<kType>(run[m][0], first, a);
+      AddProducts<kType>(run[m][1], second, a);
     }
   }
 }
