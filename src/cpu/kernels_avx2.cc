@@ -1,17 +1,11 @@
 #include "cpu/kernels_avx2.h"
 
-#include "cpu/kernels_portable.h"
-
 namespace llmrt::cpu {
 
-using backend::WeightType;
-
 const KernelTable kAvx2Kernels = {
-    .matmul = {portable::MatMulF32, portable::MatMulF16, portable::MatMulBF16,
-               avx2::MatMulQ8_0, avx2::MatMulQ4_0,
-               avx2::MatMulQ4_1, avx2::MatMulQ5_0,
-               avx2::MatMulQ5_1, avx2::MatMulQ4_K,
-               avx2::MatMulQ5_K, avx2::MatMulQ6_K},
+    .matmul = {avx2::MatMulF32, avx2::MatMulF16, avx2::MatMulBF16, avx2::MatMulQ8_0,
+               avx2::MatMulQ4_0, avx2::MatMulQ4_1, avx2::MatMulQ5_0, avx2::MatMulQ5_1,
+               avx2::MatMulQ4_K, avx2::MatMulQ5_K, avx2::MatMulQ6_K},
     .attention = {avx2::AttentionF32, avx2::AttentionF16, avx2::AttentionBF16},
     .store_kv = {avx2::StoreKvF32, avx2::StoreKvF16, avx2::StoreKvBF16},
     .prepare = {avx2::PrepareF32, avx2::PrepareBF16, avx2::PrepareInt8},

@@ -1,146 +1,163 @@
-// Products with F32, F16 and BF16 weights in AVX2 (formulas: ops/matmul.h).
+// Products with F32, F16 and BF16 weights in AVX2 (formulas: ops/matmul.h; panels:
+// cpu/panel_layout.h).
 //
-// Classes of 16 lanes: two weight rows times three rows of activations at once (for one row of
-// activations, four weight rows), two registers of lanes for each pair. The rows of both are padded
-// with zeros to 16 values in memory. Chunks are the outer loop: a chunk of a panel of eight weight
-// rows stays in the first cache, in float32, while all rows of activations pass by.
+// Classes of 16 lanes: two registers hold 16 values of K of one feature, two more are its lanes
+// with a row of activations. Four features meet one row, or two features three rows. One or two
+// rows read the panel as it lies; more share a copy of a chunk in float32, feature after feature,
+// that stays in the first cache.
 //
-// bfloat16-pairs: eight weight rows side by side, as in matmul_int8_avx2.cc. A chunk of 512 values
-// is transposed by dwords (pairs of values); even and odd values of a pair multiply broadcast
-// activations.
+// bfloat16-pairs: a vector holds a pair of values of each of eight features; even and odd values
+// multiply broadcast activations, which are widened once: all of K for few rows, which then read
+// whole panels forward; chunk by chunk for a number of panels where rows are many.
 #include "cpu/kernels_avx2.h"
+#include "cpu/panel_avx2.h"
 #include "cpu/vector_avx2.h"
-#include "cpu/weights_avx2.h"
 
 namespace llmrt::cpu::avx2 {
 namespace {
 
 using backend::kChunkK;
 
-struct Range {
-  int64_t begin;
-  int64_t end;
-};
+constexpr int kLaneCount = 16;
+constexpr int64_t kRowsOfLanes = 128;  // that share a converted chunk
+constexpr int64_t kHalfPanel = 8;      // features whose chunk fits the first cache
 
-constexpr int kRows = static_cast<int>(kPanelRows);
-
-// Finished sums of up to kMatMulTileM rows of activations with a panel, to their place.
-LLMRT_AVX2_INLINE void StoreTotals(const MatMulTask& task, int64_t n, int64_t m0, int64_t rows,
-                                   const float (*totals)[kRows]) {
-  const int64_t features = Min(kRows, task.end - n);
-  for (int64_t m = 0; m < rows; ++m) {
-    float* out = task.out + (m0 + m) * task.out_stride + n;
-    __m256 total = _mm256_load_ps(totals[m]);
-    if (task.accumulate) total = _mm256_add_ps(LoadPadded(out, 0, features), total);
-    StorePadded(out, 0, features, total);
-  }
-}
-
-// The eight rows of the panel at n. A short panel repeats its last row; those results are not
-// stored.
-LLMRT_AVX2_INLINE void PointAtPanel(const MatMulTask& task, int64_t n,
-                                    const uint8_t* (&weights)[8]) {
-  const int64_t features = Min(kRows, task.end - n);
-  for (int r = 0; r < kRows; ++r) {
-    weights[r] = task.weights + (n + Min(r, features - 1)) * task.row_stride;
-  }
-}
+// From so many rows on a chunk is converted, or copied, once for all of them.
+constexpr int64_t kConvertRows = 3;
 
 struct LanesScratch {
-  alignas(32) float weights[kRows][kChunkK];  // F16, converted
-  alignas(32) float totals[kMatMulTileM][kRows];
+  alignas(64) float weights[kPanelRows][kChunkK];
+  alignas(64) float totals[kRowsOfLanes][kPanelRows];
 };
 static_assert(sizeof(LanesScratch) <= kScratchBytes);
 
+// Where a chunk's features lie: [16 of K][feature][16], or one after the other.
 template <WeightType kType>
-LLMRT_AVX2_INLINE __m256 LoadWeights(const uint8_t* row, int64_t k) {
-  if constexpr (kType == WeightType::kF16) return _mm256_cvtph_ps(Load16(row + k * 2));
-  return _mm256_loadu_ps(reinterpret_cast<const float*>(row) + k);
+struct InPanel {
+  static constexpr bool kF16 = kType == WeightType::kF16;
+  static constexpr bool kAsks = true;  // for the chunk after this one
+  static constexpr int64_t kGroupBytes = LayoutOf(kType).group_bytes;
+  static constexpr int64_t kFeatureBytes = kGroupBytes / kPanelRows;
+};
+struct InScratch {
+  static constexpr bool kF16 = false;
+  static constexpr bool kAsks = false;
+  static constexpr int64_t kGroupBytes = kLaneCount * 4;
+  static constexpr int64_t kFeatureBytes = kChunkK * 4;
+};
+
+template <bool kF16>
+LLMRT_AVX2_INLINE Lanes LoadWeights(const uint8_t* weights) {
+  if constexpr (kF16) {
+    const auto* halves = reinterpret_cast<const __m128i*>(weights);
+    return {_mm256_cvtph_ps(_mm_load_si128(halves)), _mm256_cvtph_ps(_mm_load_si128(halves + 1))};
+  }
+  const auto* values = reinterpret_cast<const float*>(weights);
+  return {_mm256_load_ps(values), _mm256_load_ps(values + 8)};
 }
 
-// Chunk sums of kN weight rows, `w` pointing at the chunk, with kM rows of activations, `a`
-// pointing at it, added to totals[i][j].
-template <WeightType kType, int kN, int kM>
-LLMRT_AVX2_INLINE void AddLanes(const uint8_t* const* w, const float* const* a, int64_t count,
-                                float (*totals)[kRows]) {
+// Values [k, ...) of a row of activations, whose padding is zeros.
+LLMRT_AVX2_INLINE const float* RowAt(const MatMulTask& task, int64_t m, int64_t k) {
+  return reinterpret_cast<const float*>(task.activations + m * task.activation_stride) + k;
+}
+
+// Chunk sums of kN features from `w` with kM rows from `a`, added to totals[i][j].
+template <typename Place, int kN, int kM>
+LLMRT_AVX2_INLINE void AddLanes(const uint8_t* w, const float* const (&a)[kM], int64_t groups,
+                                float (*totals)[kPanelRows]) {
   Lanes lanes[kM][kN];
   for (auto& row : lanes) {
     for (Lanes& sum : row) sum = ZeroLanes();
   }
-  for (int64_t k = 0; k < count; k += 16) {
+  for (int64_t g = 0; g < groups; ++g, w += Place::kGroupBytes) {
+#pragma GCC unroll 4
     for (int j = 0; j < kN; ++j) {
-      const __m256 low = LoadWeights<kType>(w[j], k), high = LoadWeights<kType>(w[j], k + 8);
+      const uint8_t* address = w + j * Place::kFeatureBytes;
+      if constexpr (Place::kAsks) Prefetch(address + kChunkK / kLaneCount * Place::kGroupBytes);
+      const Lanes weights = LoadWeights<Place::kF16>(address);
+#pragma GCC unroll 3
       for (int i = 0; i < kM; ++i) {
-        lanes[i][j].low = _mm256_fmadd_ps(low, _mm256_loadu_ps(a[i] + k), lanes[i][j].low);
-        lanes[i][j].high = _mm256_fmadd_ps(high, _mm256_loadu_ps(a[i] + k + 8), lanes[i][j].high);
+        const float* row = a[i] + g * kLaneCount;
+        lanes[i][j].low = _mm256_fmadd_ps(weights.low, _mm256_loadu_ps(row), lanes[i][j].low);
+        lanes[i][j].high =
+            _mm256_fmadd_ps(weights.high, _mm256_loadu_ps(row + 8), lanes[i][j].high);
       }
     }
   }
-  for (int i = 0; i < kM; ++i) {
-    for (int j = 0; j < kN; ++j) totals[i][j] = totals[i][j] + TreeSum(lanes[i][j]);
+  // The trees of four pairs at a time; where the last four are not full, some twice.
+  constexpr int kCount = kM * kN;
+  __m128 folded[kCount];
+  for (int i = 0; i < kCount; ++i) folded[i] = FoldToFour(lanes[i / kN][i % kN]);
+  alignas(16) float sums[(kCount + 3) / 4 * 4];
+  for (int i = 0; i < kCount; i += 4) {
+    const auto at = [&](int j) { return folded[i + j < kCount ? i + j : i]; };
+    _mm_store_ps(sums + i, FoldFourSums(at(0), at(1), at(2), at(3)));
   }
+  for (int i = 0; i < kCount; ++i) totals[i / kN][i % kN] += sums[i];
 }
 
-// One chunk of a panel with kM rows of activations.
-template <WeightType kType, int kN, int kM>
-LLMRT_AVX2_INLINE void AddLanesPanel(const MatMulTask& task, const uint8_t* const (&w)[8],
-                                     int64_t m, Range k, float (*totals)[kRows]) {
+// One chunk of `count` features from `w` with rows [m, m + kM).
+template <typename Place, int kN, int kM>
+LLMRT_AVX2_INLINE void AddFeatures(const MatMulTask& task, const uint8_t* w, int64_t count,
+                                   int64_t m, int64_t k, int64_t groups,
+                                   float (*totals)[kPanelRows]) {
   const float* a[kM];
-  for (int i = 0; i < kM; ++i) {
-    a[i] = reinterpret_cast<const float*>(task.activations + (m + i) * task.activation_stride) +
-           k.begin;
-  }
-  for (int j = 0; j < kRows; j += kN) {
-    float part[kM][kRows];
-    for (int i = 0; i < kM; ++i) {
-      for (int n = 0; n < kN; ++n) part[i][n] = totals[i][j + n];
-    }
-    AddLanes<kType, kN, kM>(w + j, a, k.end - k.begin, part);
-    for (int i = 0; i < kM; ++i) {
-      for (int n = 0; n < kN; ++n) totals[i][j + n] = part[i][n];
-    }
-  }
-}
-
-// One row of activations: weights are used once, so they are converted as they are read.
-template <WeightType kType>
-LLMRT_AVX2_INLINE void MultiplyRow(const MatMulTask& task, const uint8_t* const (&weights)[8],
-                                   int64_t m, LanesScratch& scratch) {
-  constexpr int64_t kBytes = kType == WeightType::kF16 ? 2 : 4;
-  for (int64_t k = 0; k < task.cols; k += kChunkK) {
-    const uint8_t* w[8];
-    for (int r = 0; r < kRows; ++r) w[r] = weights[r] + k * kBytes;
-    PrefetchRows(w, 0, Min(task.cols - k, kChunkK) * kBytes, kRows * task.row_stride);
-    AddLanesPanel<kType, 4, 1>(task, w, m, {k, Min(task.cols, k + kChunkK)}, scratch.totals);
+  for (int i = 0; i < kM; ++i) a[i] = RowAt(task, m + i, k);
+  for (int64_t n = 0; n < count; n += kN) {
+    // Columns n .. n + kN of the totals.
+    auto* column = reinterpret_cast<float(*)[kPanelRows]>(totals[0] + n);
+    AddLanes<Place, kN, kM>(w + n * Place::kFeatureBytes, a, groups, column);
   }
 }
 
 template <WeightType kType>
-LLMRT_AVX2_INLINE void MultiplyRows(const MatMulTask& task, const uint8_t* const (&weights)[8],
-                                    int64_t m0, int64_t rows, LanesScratch& scratch) {
-  for (int64_t k = 0; k < task.cols; k += kChunkK) {
-    const Range chunk = {k, Min(task.cols, k + kChunkK)};
-    const uint8_t* w[8];
-    for (int r = 0; r < kRows; ++r) {
-      if constexpr (kType == WeightType::kF16) {
-        // Whole sixteens, as AddLanes reads them: the row's own padding supplies the zeros. What a
-        // kernel before this one left here may be NaN, which times a zero is no zero.
-        for (int64_t i = 0; i < RoundUp(chunk.end - k, 16); i += 8) {
-          _mm256_store_ps(scratch.weights[r] + i, LoadWeights<kType>(weights[r], k + i));
-        }
-        w[r] = reinterpret_cast<const uint8_t*>(scratch.weights[r]);
-      } else {
-        w[r] = weights[r] + k * 4;
-      }
+LLMRT_AVX2_INLINE void CopyChunk(const uint8_t* chunk, int64_t groups, LanesScratch& scratch) {
+  using Place = InPanel<kType>;
+  for (int64_t g = 0; g < groups; ++g) {
+    for (int64_t j = 0; j < kPanelRows; ++j) {
+      const uint8_t* address = chunk + g * Place::kGroupBytes + j * Place::kFeatureBytes;
+      Prefetch(address + kChunkK / kLaneCount * Place::kGroupBytes);
+      const Lanes weights = LoadWeights<Place::kF16>(address);
+      _mm256_store_ps(scratch.weights[j] + g * kLaneCount, weights.low);
+      _mm256_store_ps(scratch.weights[j] + g * kLaneCount + 8, weights.high);
     }
+  }
+}
+
+// One chunk, copied, with `rows` rows, half of the features after the other.
+LLMRT_AVX2_INLINE void AddCopiedChunk(const MatMulTask& task, int64_t m0, int64_t rows, int64_t k,
+                                      int64_t groups, LanesScratch& scratch) {
+  for (int64_t half = 0; half < kPanelRows; half += kHalfPanel) {
+    const auto* w = reinterpret_cast<const uint8_t*>(scratch.weights[half]);
+    const auto totals = [&](int64_t m) {
+      return reinterpret_cast<float(*)[kPanelRows]>(scratch.totals[m] + half);
+    };
     int64_t m = 0;
     for (; m + 3 <= rows; m += 3) {
-      AddLanesPanel<WeightType::kF32, 2, 3>(task, w, m0 + m, chunk, scratch.totals + m);
+      AddFeatures<InScratch, 2, 3>(task, w, kHalfPanel, m0 + m, k, groups, totals(m));
     }
-    if (rows - m == 2) {
-      AddLanesPanel<WeightType::kF32, 2, 2>(task, w, m0 + m, chunk, scratch.totals + m);
-    } else if (rows - m == 1) {
-      AddLanesPanel<WeightType::kF32, 4, 1>(task, w, m0 + m, chunk, scratch.totals + m);
+    for (; m < rows; ++m) {
+      AddFeatures<InScratch, 4, 1>(task, w, kHalfPanel, m0 + m, k, groups, totals(m));
+    }
+  }
+}
+
+template <WeightType kType>
+LLMRT_AVX2_INLINE void MultiplyLanes(const MatMulTask& task, int64_t panel, int64_t m0,
+                                     int64_t rows, LanesScratch& scratch) {
+  using Place = InPanel<kType>;
+  __builtin_memset(scratch.totals, 0, rows * sizeof(scratch.totals[0]));
+  const uint8_t* weights = task.panels + panel * task.panel_bytes;
+  for (int64_t k = 0; k < task.cols; k += kChunkK) {
+    const int64_t groups = (Min(kChunkK, task.cols - k) + kLaneCount - 1) / kLaneCount;
+    const uint8_t* chunk = weights + k / kLaneCount * Place::kGroupBytes;
+    if (rows >= kConvertRows) {
+      CopyChunk<kType>(chunk, groups, scratch);
+      AddCopiedChunk(task, m0, rows, k, groups, scratch);
+    } else if (rows == 2) {
+      AddFeatures<Place, 2, 2>(task, chunk, kPanelRows, m0, k, groups, scratch.totals);
+    } else {
+      AddFeatures<Place, 4, 1>(task, chunk, kPanelRows, m0, k, groups, scratch.totals);
     }
   }
 }
@@ -148,105 +165,119 @@ LLMRT_AVX2_INLINE void MultiplyRows(const MatMulTask& task, const uint8_t* const
 template <WeightType kType>
 LLMRT_AVX2_INLINE void MatMulLanes(const MatMulTask& task) {
   LanesScratch& scratch = *reinterpret_cast<LanesScratch*>(task.scratch);
-  for (int64_t m0 = 0; m0 < task.num_rows; m0 += kMatMulTileM) {
-    const int64_t rows = Min(kMatMulTileM, task.num_rows - m0);
-    for (int64_t n = task.begin; n < task.end; n += kRows) {
-      const uint8_t* weights[8];
-      PointAtPanel(task, n, weights);
-      for (int64_t m = 0; m < rows; ++m) _mm256_store_ps(scratch.totals[m], _mm256_setzero_ps());
-      if (rows == 1) {
-        MultiplyRow<kType>(task, weights, m0, scratch);
-      } else {
-        MultiplyRows<kType>(task, weights, m0, rows, scratch);
-      }
-      StoreTotals(task, n, m0, rows, scratch.totals);
+  for (int64_t m0 = 0; m0 < task.num_rows; m0 += kRowsOfLanes) {
+    const int64_t rows = Min(kRowsOfLanes, task.num_rows - m0);
+    for (int64_t panel = task.begin / kPanelRows; panel * kPanelRows < task.end; ++panel) {
+      MultiplyLanes<kType>(task, panel, m0, rows, scratch);
+      StoreTotals(task, panel, m0, rows, scratch.totals);
     }
   }
 }
 
 constexpr int kPairsK = 32;  // values that are summed apart, even and odd
-constexpr int64_t kChunkPairs = kChunkK / 2;
-constexpr int kMatMulM = 4;  // rows of activations at once
+constexpr int64_t kPairBytes = kVectorBytes;
+constexpr int kPairRows = 2;  // rows of activations at once
+// Up to so many rows a product waits for memory.
+constexpr int64_t kStreamRows = 4;
+constexpr int64_t kPrefetchBytes = 4096;
 
-struct BFloat16Scratch {
-  alignas(32) uint32_t weights[kChunkPairs][kRows];  // [pair of values][row]
-  alignas(32) float activations[kMatMulM][kChunkK];
-  alignas(32) float totals[kMatMulTileM][kRows];
+struct PairsScratch {
+  static constexpr int64_t kRows = 64, kPanels = 16;
+  alignas(64) float activations[kRows][kChunkK];
+  alignas(64) float totals[kPanels][kRows][kPanelRows];
 };
-static_assert(sizeof(BFloat16Scratch) <= kScratchBytes);
+static_assert(sizeof(PairsScratch) <= kScratchBytes);
 
-// `count` values, a multiple of 32, from value k of each of eight rows; prefetches those that lie
-// `next_panel` bytes further on.
-LLMRT_AVX2_INLINE void TransposePairs(const uint8_t* const (&rows)[8], int64_t k, int64_t count,
-                                      int64_t next_panel, BFloat16Scratch& scratch) {
-  for (int64_t i = 0; i < count; i += 16) {
-    __m256i pairs[8];
-    PrefetchRows(rows, (k + i) * 2, (k + i) * 2 + 32, next_panel);
-    for (int r = 0; r < kRows; ++r) pairs[r] = Load32(rows[r] + (k + i) * 2);
-    Transpose8x8(pairs);
-    for (int d = 0; d < 8; ++d) {
-      _mm256_store_si256(reinterpret_cast<__m256i*>(scratch.weights[i / 2 + d]), pairs[d]);
-    }
+// Values [k, k + count) of row m in float32; rows are padded with zeros to whole 32s.
+LLMRT_AVX2_INLINE void WidenRow(const MatMulTask& task, int64_t m, int64_t k, int64_t count,
+                                float* out) {
+  const uint8_t* in = task.activations + m * task.activation_stride + k * 2;
+  for (int64_t j = 0; j < count; j += 8) {
+    const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + j * 2));
+    _mm256_store_ps(out + j, WidenBF16(bits));
   }
 }
 
-// The chunk sums of kM rows of activations with the panel, added to their totals.
+// The chunk sums of kM rows, `stride` apart, with a chunk of a panel, added to their totals.
 template <int kM>
-LLMRT_AVX2_INLINE void AddPairs(int64_t count, int64_t m, BFloat16Scratch& scratch) {
+LLMRT_AVX2_INLINE void AddPairs(const uint8_t* weights, int64_t count, const float* activations,
+                                int64_t stride, float (*totals)[kPanelRows]) {
   const __m256i odd_mask = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
-  __m256 acc[kM];
-  for (__m256& sum : acc) sum = _mm256_setzero_ps();
+  __m256 acc[kM][2];
+  for (auto& row : acc) row[0] = row[1] = _mm256_setzero_ps();
   for (int64_t block = 0; block < count; block += kPairsK) {
-    Lanes sums[kM];  // low: even values, high: odd values
-    for (Lanes& sum : sums) sum = ZeroLanes();
+    Lanes sums[kM][2];  // by half; low: even values, high: odd values
+    for (auto& row : sums) row[0] = row[1] = ZeroLanes();
+#pragma GCC unroll 4
     for (int64_t k = block; k < block + kPairsK; k += 2) {
-      const __m256i pair =
-          _mm256_load_si256(reinterpret_cast<const __m256i*>(scratch.weights[k / 2]));
-      const __m256 even = _mm256_castsi256_ps(_mm256_slli_epi32(pair, 16));
-      const __m256 odd = _mm256_castsi256_ps(_mm256_and_si256(pair, odd_mask));
-      for (int i = 0; i < kM; ++i) {
-        const float* a = scratch.activations[i] + k;
-        sums[i].low = _mm256_fmadd_ps(_mm256_broadcast_ss(a), even, sums[i].low);
-        sums[i].high = _mm256_fmadd_ps(_mm256_broadcast_ss(a + 1), odd, sums[i].high);
+      const uint8_t* address = weights + k / 2 * kPairBytes;
+      Prefetch(address + kPrefetchBytes);
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; ++h) {
+        const __m256i pair =
+            _mm256_load_si256(reinterpret_cast<const __m256i*>(address + h * kHalfBytes));
+        const __m256 even = _mm256_castsi256_ps(_mm256_slli_epi32(pair, 16));
+        const __m256 odd = _mm256_castsi256_ps(_mm256_and_si256(pair, odd_mask));
+#pragma GCC unroll 2
+        for (int i = 0; i < kM; ++i) {
+          const float* a = activations + i * stride + k;
+          sums[i][h].low = _mm256_fmadd_ps(_mm256_broadcast_ss(a), even, sums[i][h].low);
+          sums[i][h].high = _mm256_fmadd_ps(_mm256_broadcast_ss(a + 1), odd, sums[i][h].high);
+        }
       }
     }
     for (int i = 0; i < kM; ++i) {
-      acc[i] = _mm256_add_ps(acc[i], _mm256_add_ps(sums[i].low, sums[i].high));
+      for (int h = 0; h < 2; ++h) {
+        acc[i][h] = _mm256_add_ps(acc[i][h], _mm256_add_ps(sums[i][h].low, sums[i][h].high));
+      }
     }
   }
-  for (int i = 0; i < kM; ++i) {
-    float* total = scratch.totals[m + i];
-    _mm256_store_ps(total, _mm256_add_ps(_mm256_load_ps(total), acc[i]));
+  AddTotals<kM>(acc, totals);
+}
+
+// `rows` rows of widened activations, `stride` apart, with a chunk of a panel.
+LLMRT_AVX2_INLINE void AddPairsRows(const uint8_t* weights, int64_t count, int64_t rows,
+                                    const float* activations, int64_t stride,
+                                    float (*totals)[kPanelRows]) {
+  int64_t m = 0;
+  for (; m + kPairRows <= rows; m += kPairRows) {
+    AddPairs<kPairRows>(weights, count, activations + m * stride, stride, totals + m);
+  }
+  if (m < rows) AddPairs<1>(weights, count, activations + m * stride, stride, totals + m);
+}
+
+// All rows, kStreamRows at most, times panels one after the other, each from end to end.
+LLMRT_AVX2_INLINE void StreamPairs(const MatMulTask& task, int64_t cols) {
+  auto* activations = reinterpret_cast<float*>(task.scratch);
+  for (int64_t m = 0; m < task.num_rows; ++m) {
+    WidenRow(task, m, 0, cols, activations + m * cols);
+  }
+  for (int64_t panel = task.begin / kPanelRows; panel * kPanelRows < task.end; ++panel) {
+    const uint8_t* weights = task.panels + panel * task.panel_bytes;
+    alignas(32) float totals[kStreamRows][kPanelRows] = {};
+    for (int64_t k = 0; k < cols; k += kChunkK) {
+      AddPairsRows(weights + k / 2 * kPairBytes, Min(kChunkK, cols - k), task.num_rows,
+                   activations + k, cols, totals);
+    }
+    StoreTotals(task, panel, 0, task.num_rows, totals);
   }
 }
 
-LLMRT_AVX2_INLINE void WidenActivations(const MatMulTask& task, int64_t m, int64_t rows, int64_t k,
-                                        int64_t count, BFloat16Scratch& scratch) {
-  for (int64_t i = 0; i < rows; ++i) {
-    const uint8_t* in = task.activations + (m + i) * task.activation_stride + k * 2;
-    for (int64_t j = 0; j < count; j += 8) {
-      _mm256_store_ps(scratch.activations[i] + j, WidenBF16(Load16(in + j * 2)));
+// Rows [m0, m0 + rows) times `panels` panels: chunks of K outside.
+LLMRT_AVX2_INLINE void MultiplyPairsBand(const MatMulTask& task, int64_t cols, int64_t m0,
+                                         int64_t rows, int64_t first_panel, int64_t panels) {
+  PairsScratch& scratch = *reinterpret_cast<PairsScratch*>(task.scratch);
+  __builtin_memset(scratch.totals, 0, panels * sizeof(scratch.totals[0]));
+  for (int64_t k = 0; k < cols; k += kChunkK) {
+    const int64_t count = Min(kChunkK, cols - k);
+    for (int64_t m = 0; m < rows; ++m) WidenRow(task, m0 + m, k, count, scratch.activations[m]);
+    for (int64_t p = 0; p < panels; ++p) {
+      AddPairsRows(task.panels + (first_panel + p) * task.panel_bytes + k / 2 * kPairBytes, count,
+                   rows, scratch.activations[0], kChunkK, scratch.totals[p]);
     }
   }
-}
-
-LLMRT_AVX2_INLINE void MultiplyPairsPanel(const MatMulTask& task,
-                                          const uint8_t* const (&weights)[8], int64_t m0,
-                                          int64_t rows, BFloat16Scratch& scratch) {
-  for (int64_t m = 0; m < rows; ++m) _mm256_store_ps(scratch.totals[m], _mm256_setzero_ps());
-  for (int64_t chunk = 0; chunk < task.cols; chunk += kChunkK) {
-    // Rows of weights and of activations are padded with zeros to whole 32s.
-    const int64_t count = Min(kChunkK, RoundUp(task.cols - chunk, kPairsK));
-    TransposePairs(weights, chunk, count, kRows * task.row_stride, scratch);
-    int64_t m = 0;
-    for (; m + kMatMulM <= rows; m += kMatMulM) {
-      WidenActivations(task, m0 + m, kMatMulM, chunk, count, scratch);
-      AddPairs<kMatMulM>(count, m, scratch);
-    }
-    for (; m < rows; ++m) {
-      WidenActivations(task, m0 + m, 1, chunk, count, scratch);
-      AddPairs<1>(count, m, scratch);
-    }
+  for (int64_t p = 0; p < panels; ++p) {
+    StoreTotals(task, first_panel + p, m0, rows, scratch.totals[p]);
   }
 }
 
@@ -256,14 +287,14 @@ void MatMulF32(const MatMulTask& task) { MatMulLanes<WeightType::kF32>(task); }
 void MatMulF16(const MatMulTask& task) { MatMulLanes<WeightType::kF16>(task); }
 
 void MatMulBF16(const MatMulTask& task) {
-  BFloat16Scratch& scratch = *reinterpret_cast<BFloat16Scratch*>(task.scratch);
-  for (int64_t m0 = 0; m0 < task.num_rows; m0 += kMatMulTileM) {
-    const int64_t rows = Min(kMatMulTileM, task.num_rows - m0);
-    for (int64_t n = task.begin; n < task.end; n += kRows) {
-      const uint8_t* weights[8];
-      PointAtPanel(task, n, weights);
-      MultiplyPairsPanel(task, weights, m0, rows, scratch);
-      StoreTotals(task, n, m0, rows, scratch.totals);
+  const int64_t cols = RoundUp(task.cols, kPairsK);
+  const bool fits = task.num_rows * cols * static_cast<int64_t>(sizeof(float)) <= kScratchBytes;
+  if (task.num_rows <= kStreamRows && fits) return StreamPairs(task, cols);
+  const int64_t end = (task.end + kPanelRows - 1) / kPanelRows;
+  for (int64_t m = 0; m < task.num_rows; m += PairsScratch::kRows) {
+    const int64_t rows = Min(PairsScratch::kRows, task.num_rows - m);
+    for (int64_t p = task.begin / kPanelRows; p < end; p += PairsScratch::kPanels) {
+      MultiplyPairsBand(task, cols, m, rows, p, Min(PairsScratch::kPanels, end - p));
     }
   }
 }

@@ -20,7 +20,7 @@
 // for all rows of a band.
 #include "cpu/activations_avx2.h"
 #include "cpu/kernels_avx2.h"
-#include "cpu/vector_avx2.h"
+#include "cpu/panel_avx2.h"
 #include "cpu/weights_avx2.h"
 
 namespace llmrt::cpu::avx2 {
@@ -88,8 +88,8 @@ LLMRT_AVX2_INLINE void SumGroup(const Block& block, const ActivationTile<kType, 
   constexpr int kEach = Traits<kType>::kSteps / Traits<kType>::kScaleGroups;
 #pragma GCC unroll 4
   for (int m = 0; m < kM; ++m) {
-    run[m][0] = run[m][1] = SumBias<kType>() == 0 ? _mm256_setzero_si256()
-                                                  : _mm256_set1_epi32(tile.start[g][m]);
+    run[m][0] = run[m][1] =
+        SumBias<kType>() == 0 ? _mm256_setzero_si256() : _mm256_set1_epi32(tile.start[g][m]);
   }
 #pragma GCC unroll 16
   for (int step = g * kEach; step < (g + 1) * kEach; ++step) {
@@ -122,8 +122,8 @@ LLMRT_AVX2_INLINE void AddBlock(const Block& block, const ActivationTile<kType, 
         __m256i sum = run[m][h];
         if constexpr (!T::kWide) sum = _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
         if constexpr (kBack) sum = _mm256_add_epi32(sum, _mm256_set1_epi32(tile.back[m]));
-        acc[m][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum),
-                                    _mm256_mul_ps(scales.scale[g][h], d_a), acc[m][h]);
+        acc[m][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(scales.scale[g][h], d_a),
+                                    acc[m][h]);
         if constexpr (T::kOffset) {
           acc[m][h] = _mm256_fmadd_ps(_mm256_set1_ps(tile.sum[m]),
                                       _mm256_mul_ps(scales.offset[h], d_a), acc[m][h]);
@@ -139,8 +139,8 @@ template <WeightType kType>
 LLMRT_AVX2_INLINE void PrefetchBlock(const uint8_t* panel, int64_t block, int64_t ahead) {
   using T = Traits<kType>;
   constexpr int64_t kBytes = T::kLayout.group_bytes / T::kGroupBlocks;
-  const char* first = reinterpret_cast<const char*>(panel + block * kBytes + ahead);
-  for (int64_t i = 0; i < kBytes; i += 64) _mm_prefetch(first + i, _MM_HINT_T1);
+  const uint8_t* first = panel + block * kBytes + ahead;
+  for (int64_t i = 0; i < kBytes; i += 64) Prefetch(first + i);
 }
 
 template <WeightType kType>
@@ -149,49 +149,12 @@ LLMRT_AVX2_INLINE PackedBlock<kType> BlockAt(const uint8_t* panel, int64_t block
   return {panel + block / T::kGroupBlocks * T::kLayout.group_bytes, block % T::kGroupBlocks};
 }
 
-// A vector for each half of features [begin, end) that lie in panel `panel`: all ones there.
-struct Lanes16 {
-  __m256i half[2];
-};
-
-LLMRT_AVX2_INLINE Lanes16 LanesOf(const MatMulTask& task, int64_t panel) {
-  Lanes16 out;
-  for (int h = 0; h < 2; ++h) {
-    const int64_t first = panel * kPanelRows + h * kHalfRows;
-    const int64_t from = Max(0, Min(kHalfRows, task.begin - first));
-    const int64_t to = Max(0, Min(kHalfRows, task.end - first));
-    out.half[h] = _mm256_andnot_si256(FirstMask(from), FirstMask(to));
-  }
-  return out;
-}
-
-LLMRT_AVX2_INLINE void StoreTotal(const MatMulTask& task, int64_t m, int64_t panel,
-                                  const Lanes16& lanes, __m256 first, __m256 second) {
-  float* out = task.out + m * task.out_stride + panel * kPanelRows;
-  if (task.accumulate) {
-    first = _mm256_add_ps(_mm256_maskload_ps(out, lanes.half[0]), first);
-    second = _mm256_add_ps(_mm256_maskload_ps(out + kHalfRows, lanes.half[1]), second);
-  }
-  _mm256_maskstore_ps(out, lanes.half[0], first);
-  _mm256_maskstore_ps(out + kHalfRows, lanes.half[1], second);
-}
-
-// A chunk's sums to those of the chunks before.
-template <int kM>
-LLMRT_AVX2_INLINE void AddTotals(const __m256 (&acc)[kM][2], float (*totals)[kPanelRows]) {
-  for (int m = 0; m < kM; ++m) {
-    for (int h = 0; h < 2; ++h) {
-      float* total = totals[m] + h * kHalfRows;
-      _mm256_store_ps(total, _mm256_add_ps(_mm256_load_ps(total), acc[m][h]));
-    }
-  }
-}
-
 // Blocks [first, first + count) of a panel with tiles[first ...), summed from zero, then added to
 // the rows' totals.
 template <WeightType kType, int kM, bool kPrefetch>
 LLMRT_AVX2_INLINE void AddChunk(const uint8_t* panel, int64_t first, int64_t count,
-                                const ActivationTile<kType, kM>* tiles, float (*totals)[kPanelRows]) {
+                                const ActivationTile<kType, kM>* tiles,
+                                float (*totals)[kPanelRows]) {
   __m256 acc[kM][2];
   for (auto& row : acc) row[0] = row[1] = _mm256_setzero_ps();
   for (int64_t b = first; b < first + count; ++b) {
@@ -210,8 +173,8 @@ LLMRT_AVX2_INLINE void Stream(const MatMulTask& task) {
   const int64_t num_blocks = task.cols / kBlockValues;
   auto* tiles = reinterpret_cast<FirstTile*>(task.scratch);
   auto* more = reinterpret_cast<SecondTile*>(tiles + num_blocks);
-  PackActivations(task.activations, task.activation_stride, num_blocks,
-                  Min(kFirst, task.num_rows), tiles);
+  PackActivations(task.activations, task.activation_stride, num_blocks, Min(kFirst, task.num_rows),
+                  tiles);
   if constexpr (kSecond > 0) {
     PackActivations(task.activations + kFirst * task.activation_stride, task.activation_stride,
                     num_blocks, task.num_rows - kFirst, more);
@@ -226,11 +189,7 @@ LLMRT_AVX2_INLINE void Stream(const MatMulTask& task) {
         AddChunk<kType, kSecond, false>(weights, b, count, more, totals + kFirst);
       }
     }
-    const Lanes16 lanes = LanesOf(task, panel);
-    for (int64_t m = 0; m < task.num_rows; ++m) {
-      StoreTotal(task, m, panel, lanes, _mm256_load_ps(totals[m]),
-                 _mm256_load_ps(totals[m] + kHalfRows));
-    }
+    StoreTotals(task, panel, 0, task.num_rows, totals);
   }
 }
 
@@ -273,10 +232,10 @@ template <WeightType kType>
 LLMRT_AVX2_INLINE void AddBandChunk(const MatMulTask& task, const Band& band, int64_t first,
                                     int64_t count, BandScratch<kType>& scratch) {
   for (int64_t m = 0; m < band.num_rows; m += kTileRows) {
-    PackActivations(task.activations + (band.first_row + m) * task.activation_stride +
-                        first * kActivationBytes,
-                    task.activation_stride, count, Min(kTileRows, band.num_rows - m),
-                    scratch.tiles[m / kTileRows]);
+    PackActivations(
+        task.activations + (band.first_row + m) * task.activation_stride + first * kActivationBytes,
+        task.activation_stride, count, Min(kTileRows, band.num_rows - m),
+        scratch.tiles[m / kTileRows]);
   }
   for (int64_t p = 0; p < band.num_panels; ++p) {
     UnpackChunk(task, band.first_panel + p, first, count, scratch.weights);
@@ -301,12 +260,7 @@ LLMRT_AVX2_INLINE void MultiplyBand(const MatMulTask& task, const Band& band) {
     AddBandChunk(task, band, first, Min(kChunkBlocks, num_blocks - first), scratch);
   }
   for (int64_t p = 0; p < band.num_panels; ++p) {
-    const Lanes16 lanes = LanesOf(task, band.first_panel + p);
-    for (int64_t m = 0; m < band.num_rows; ++m) {
-      const float* total = scratch.totals[p][m];
-      StoreTotal(task, band.first_row + m, band.first_panel + p, lanes, _mm256_load_ps(total),
-                 _mm256_load_ps(total + kHalfRows));
-    }
+    StoreTotals(task, band.first_panel + p, band.first_row, band.num_rows, scratch.totals[p]);
   }
 }
 

@@ -7,18 +7,9 @@
 
 #include <cstdint>
 
-#include "backend/weight_type.h"
-#include "cpu/panel_layout.h"
-#include "cpu/vector_avx2.h"
+#include "cpu/panel_avx2.h"
 
 namespace llmrt::cpu::avx2 {
-
-using backend::WeightType;
-
-// A vector holds a dword of eight features: half a panel.
-constexpr int kHalfBytes = 32;
-constexpr int kHalfRows = 8;
-constexpr int64_t kVectorBytes = 2 * kHalfBytes;
 
 template <WeightType kType>
 struct Traits {
