@@ -46,14 +46,13 @@ struct InScratch {
   static constexpr int64_t kFeatureBytes = kChunkK * 4;
 };
 
+// Values 8 part to 8 part + 7 of a group of a feature.
 template <bool kF16>
-LLMRT_AVX2_INLINE Lanes LoadWeights(const uint8_t* weights) {
+LLMRT_AVX2_INLINE __m256 LoadWeights(const uint8_t* weights, int part) {
   if constexpr (kF16) {
-    const auto* halves = reinterpret_cast<const __m128i*>(weights);
-    return {_mm256_cvtph_ps(_mm_load_si128(halves)), _mm256_cvtph_ps(_mm_load_si128(halves + 1))};
+    return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(weights) + part));
   }
-  const auto* values = reinterpret_cast<const float*>(weights);
-  return {_mm256_load_ps(values), _mm256_load_ps(values + 8)};
+  return _mm256_load_ps(reinterpret_cast<const float*>(weights) + part * 8);
 }
 
 // Values [k, ...) of a row of activations, whose padding is zeros.
@@ -70,17 +69,24 @@ LLMRT_AVX2_INLINE void AddLanes(const uint8_t* w, const float* const (&a)[kM], i
     for (Lanes& sum : row) sum = ZeroLanes();
   }
   for (int64_t g = 0; g < groups; ++g, w += Place::kGroupBytes) {
-#pragma GCC unroll 4
-    for (int j = 0; j < kN; ++j) {
-      const uint8_t* address = w + j * Place::kFeatureBytes;
-      if constexpr (Place::kAsks) Prefetch(address + kChunkK / kLaneCount * Place::kGroupBytes);
-      const Lanes weights = LoadWeights<Place::kF16>(address);
+    // Twelve sums leave four registers: part after part of the lanes, weights held, rows passing.
+#pragma GCC unroll 2
+    for (int part = 0; part < 2; ++part) {
+      __m256 weights[kN];
+      for (int j = 0; j < kN; ++j) {
+        const uint8_t* address = w + j * Place::kFeatureBytes;
+        if (Place::kAsks && part == 0)
+          Prefetch(address + kChunkK / kLaneCount * Place::kGroupBytes);
+        weights[j] = LoadWeights<Place::kF16>(address, part);
+      }
 #pragma GCC unroll 3
       for (int i = 0; i < kM; ++i) {
-        const float* row = a[i] + g * kLaneCount;
-        lanes[i][j].low = _mm256_fmadd_ps(weights.low, _mm256_loadu_ps(row), lanes[i][j].low);
-        lanes[i][j].high =
-            _mm256_fmadd_ps(weights.high, _mm256_loadu_ps(row + 8), lanes[i][j].high);
+        const __m256 row = _mm256_loadu_ps(a[i] + g * kLaneCount + part * 8);
+#pragma GCC unroll 4
+        for (int j = 0; j < kN; ++j) {
+          __m256& sum = part == 0 ? lanes[i][j].low : lanes[i][j].high;
+          sum = _mm256_fmadd_ps(weights[j], row, sum);
+        }
       }
     }
   }
@@ -117,9 +123,10 @@ LLMRT_AVX2_INLINE void CopyChunk(const uint8_t* chunk, int64_t groups, LanesScra
     for (int64_t j = 0; j < kPanelRows; ++j) {
       const uint8_t* address = chunk + g * Place::kGroupBytes + j * Place::kFeatureBytes;
       Prefetch(address + kChunkK / kLaneCount * Place::kGroupBytes);
-      const Lanes weights = LoadWeights<Place::kF16>(address);
-      _mm256_store_ps(scratch.weights[j] + g * kLaneCount, weights.low);
-      _mm256_store_ps(scratch.weights[j] + g * kLaneCount + 8, weights.high);
+      for (int part = 0; part < 2; ++part) {
+        _mm256_store_ps(scratch.weights[j] + g * kLaneCount + part * 8,
+                        LoadWeights<Place::kF16>(address, part));
+      }
     }
   }
 }
