@@ -1,10 +1,10 @@
 // Products with F32, F16 and BF16 weights in AVX2 (formulas: ops/matmul.h; panels:
 // cpu/panel_layout.h).
 //
-// Classes of 16 lanes: two registers hold 16 values of K of one feature, two more are its lanes
-// with a row of activations. Four features meet one row, or two features three rows. One or two
-// rows read the panel as it lies; more share a copy of a chunk in float32, feature after feature,
-// that stays in the first cache.
+// Classes of 16 lanes: a register holds eight values of K of one feature, and two its lanes with a
+// row of activations. Four features meet one row, or two features two or three rows, as they lie in
+// the panel: F16 is widened each time, which costs less than a copy. A chunk of a panel stays in
+// the caches while all rows pass by.
 //
 // bfloat16-pairs: a vector holds a pair of values of each of eight features; even and odd values
 // multiply broadcast activations, which are widened once: all of K for few rows, which then read
@@ -19,69 +19,50 @@ namespace {
 using backend::kChunkK;
 
 constexpr int kLaneCount = 16;
-constexpr int64_t kRowsOfLanes = 128;  // that share a converted chunk
-constexpr int64_t kHalfPanel = 8;      // features whose chunk fits the first cache
+constexpr int64_t kRowsOfLanes = 128;  // that pass by while a chunk of a panel is in the caches
 
-// From so many rows on a chunk is converted, or copied, once for all of them.
-constexpr int64_t kConvertRows = 3;
-
-struct LanesScratch {
-  alignas(64) float weights[kPanelRows][kChunkK];
-  alignas(64) float totals[kRowsOfLanes][kPanelRows];
-};
-static_assert(sizeof(LanesScratch) <= kScratchBytes);
-
-// Where a chunk's features lie: [16 of K][feature][16], or one after the other.
+// Of a panel: bytes from one group of 16 values to the next, from one feature to the next, and to
+// the next chunk.
 template <WeightType kType>
-struct InPanel {
-  static constexpr bool kF16 = kType == WeightType::kF16;
-  static constexpr bool kAsks = true;  // for the chunk after this one
-  static constexpr int64_t kGroupBytes = LayoutOf(kType).group_bytes;
-  static constexpr int64_t kFeatureBytes = kGroupBytes / kPanelRows;
-};
-struct InScratch {
-  static constexpr bool kF16 = false;
-  static constexpr bool kAsks = false;
-  static constexpr int64_t kGroupBytes = kLaneCount * 4;
-  static constexpr int64_t kFeatureBytes = kChunkK * 4;
+struct LanesLayout {
+  static constexpr int64_t kGroup = LayoutOf(kType).group_bytes;
+  static constexpr int64_t kFeature = kGroup / kPanelRows;
+  static constexpr int64_t kChunk = kChunkK / kLaneCount * kGroup;
 };
 
 // Values 8 part to 8 part + 7 of a group of a feature.
-template <bool kF16>
+template <WeightType kType>
 LLMRT_AVX2_INLINE __m256 LoadWeights(const uint8_t* weights, int part) {
-  if constexpr (kF16) {
+  if constexpr (kType == WeightType::kF16) {
     return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(weights) + part));
   }
   return _mm256_load_ps(reinterpret_cast<const float*>(weights) + part * 8);
 }
 
-// Values [k, ...) of a row of activations, whose padding is zeros.
-LLMRT_AVX2_INLINE const float* RowAt(const MatMulTask& task, int64_t m, int64_t k) {
-  return reinterpret_cast<const float*>(task.activations + m * task.activation_stride) + k;
-}
-
-// Chunk sums of kN features from `w` with kM rows from `a`, added to totals[i][j].
-template <typename Place, int kN, int kM>
+// One chunk of kN features from `w` with kM rows from `a`, added to totals[i][j]. kAsk: asks for
+// the same place in the next chunk.
+template <WeightType kType, int kN, int kM, bool kAsk>
 LLMRT_AVX2_INLINE void AddLanes(const uint8_t* w, const float* const (&a)[kM], int64_t groups,
                                 float (*totals)[kPanelRows]) {
+  using Layout = LanesLayout<kType>;
   Lanes lanes[kM][kN];
   for (auto& row : lanes) {
     for (Lanes& sum : row) sum = ZeroLanes();
   }
-  for (int64_t g = 0; g < groups; ++g, w += Place::kGroupBytes) {
-    // Twelve sums leave four registers: part after part of the lanes, weights held, rows passing.
+  for (int64_t k = 0; k < groups * kLaneCount; k += kLaneCount, w += Layout::kGroup) {
+    // Twelve sums leave four registers: half of the lanes first, weights held, rows passing.
 #pragma GCC unroll 2
     for (int part = 0; part < 2; ++part) {
       __m256 weights[kN];
       for (int j = 0; j < kN; ++j) {
-        const uint8_t* address = w + j * Place::kFeatureBytes;
-        if (Place::kAsks && part == 0)
-          Prefetch(address + kChunkK / kLaneCount * Place::kGroupBytes);
-        weights[j] = LoadWeights<Place::kF16>(address, part);
+        const uint8_t* address = w + j * Layout::kFeature;
+        if (kAsk && part == 0) Prefetch(address + Layout::kChunk);
+        weights[j] = LoadWeights<kType>(address, part);
       }
 #pragma GCC unroll 3
       for (int i = 0; i < kM; ++i) {
-        const __m256 row = _mm256_loadu_ps(a[i] + g * kLaneCount + part * 8);
+        __m256 row = _mm256_loadu_ps(a[i] + k + part * 8);
+        asm("" : "+x"(row));  // loaded once, not again for each feature
 #pragma GCC unroll 4
         for (int j = 0; j < kN; ++j) {
           __m256& sum = part == 0 ? lanes[i][j].low : lanes[i][j].high;
@@ -90,7 +71,7 @@ LLMRT_AVX2_INLINE void AddLanes(const uint8_t* w, const float* const (&a)[kM], i
       }
     }
   }
-  // The trees of four pairs at a time; where the last four are not full, some twice.
+  // The trees of four pairs at a time; where the last four are not full, the first one again.
   constexpr int kCount = kM * kN;
   __m128 folded[kCount];
   for (int i = 0; i < kCount; ++i) folded[i] = FoldToFour(lanes[i / kN][i % kN]);
@@ -102,81 +83,57 @@ LLMRT_AVX2_INLINE void AddLanes(const uint8_t* w, const float* const (&a)[kM], i
   for (int i = 0; i < kCount; ++i) totals[i / kN][i % kN] += sums[i];
 }
 
-// One chunk of `count` features from `w` with rows [m, m + kM).
-template <typename Place, int kN, int kM>
-LLMRT_AVX2_INLINE void AddFeatures(const MatMulTask& task, const uint8_t* w, int64_t count,
-                                   int64_t m, int64_t k, int64_t groups,
-                                   float (*totals)[kPanelRows]) {
+// One chunk of a panel with rows [m, m + kM), kN features at a time.
+template <WeightType kType, int kN, int kM, bool kAsk>
+LLMRT_AVX2_INLINE void AddFeatures(const MatMulTask& task, const uint8_t* w, int64_t m, int64_t k,
+                                   int64_t groups, float (*totals)[kPanelRows]) {
   const float* a[kM];
-  for (int i = 0; i < kM; ++i) a[i] = RowAt(task, m + i, k);
-  for (int64_t n = 0; n < count; n += kN) {
-    // Columns n .. n + kN of the totals.
-    auto* column = reinterpret_cast<float(*)[kPanelRows]>(totals[0] + n);
-    AddLanes<Place, kN, kM>(w + n * Place::kFeatureBytes, a, groups, column);
+  for (int i = 0; i < kM; ++i) {
+    const uint8_t* row = task.activations + (m + i) * task.activation_stride;
+    a[i] = reinterpret_cast<const float*>(row) + k;
+  }
+  for (int64_t n = 0; n < kPanelRows; n += kN, w += kN * LanesLayout<kType>::kFeature) {
+    auto* columns = reinterpret_cast<float(*)[kPanelRows]>(totals[0] + n);
+    AddLanes<kType, kN, kM, kAsk>(w, a, groups, columns);
   }
 }
 
+// The same with rows [m0, m0 + rows): by threes, and the last four by twos. The first ones ask for
+// the next chunk.
 template <WeightType kType>
-LLMRT_AVX2_INLINE void CopyChunk(const uint8_t* chunk, int64_t groups, LanesScratch& scratch) {
-  using Place = InPanel<kType>;
-  for (int64_t g = 0; g < groups; ++g) {
-    for (int64_t j = 0; j < kPanelRows; ++j) {
-      const uint8_t* address = chunk + g * Place::kGroupBytes + j * Place::kFeatureBytes;
-      Prefetch(address + kChunkK / kLaneCount * Place::kGroupBytes);
-      for (int part = 0; part < 2; ++part) {
-        _mm256_store_ps(scratch.weights[j] + g * kLaneCount + part * 8,
-                        LoadWeights<Place::kF16>(address, part));
-      }
-    }
+LLMRT_AVX2_INLINE void AddRows(const MatMulTask& task, const uint8_t* w, int64_t m0, int64_t rows,
+                               int64_t k, int64_t groups, float (*totals)[kPanelRows]) {
+  if (rows == 1) return AddFeatures<kType, 4, 1, true>(task, w, m0, k, groups, totals);
+  int64_t m = 2;
+  if (rows == 3 || rows > 4) {
+    AddFeatures<kType, 2, 3, true>(task, w, m0, k, groups, totals);
+    m = 3;
+  } else {
+    AddFeatures<kType, 2, 2, true>(task, w, m0, k, groups, totals);
   }
-}
-
-// One chunk, copied, with `rows` rows, half of the features after the other.
-LLMRT_AVX2_INLINE void AddCopiedChunk(const MatMulTask& task, int64_t m0, int64_t rows, int64_t k,
-                                      int64_t groups, LanesScratch& scratch) {
-  for (int64_t half = 0; half < kPanelRows; half += kHalfPanel) {
-    const auto* w = reinterpret_cast<const uint8_t*>(scratch.weights[half]);
-    const auto totals = [&](int64_t m) {
-      return reinterpret_cast<float(*)[kPanelRows]>(scratch.totals[m] + half);
-    };
-    int64_t m = 0;
-    for (; m + 3 <= rows; m += 3) {
-      AddFeatures<InScratch, 2, 3>(task, w, kHalfPanel, m0 + m, k, groups, totals(m));
-    }
-    for (; m < rows; ++m) {
-      AddFeatures<InScratch, 4, 1>(task, w, kHalfPanel, m0 + m, k, groups, totals(m));
-    }
+  for (; rows - m == 3 || rows - m > 4; m += 3) {
+    AddFeatures<kType, 2, 3, false>(task, w, m0 + m, k, groups, totals + m);
   }
-}
-
-template <WeightType kType>
-LLMRT_AVX2_INLINE void MultiplyLanes(const MatMulTask& task, int64_t panel, int64_t m0,
-                                     int64_t rows, LanesScratch& scratch) {
-  using Place = InPanel<kType>;
-  __builtin_memset(scratch.totals, 0, rows * sizeof(scratch.totals[0]));
-  const uint8_t* weights = task.panels + panel * task.panel_bytes;
-  for (int64_t k = 0; k < task.cols; k += kChunkK) {
-    const int64_t groups = (Min(kChunkK, task.cols - k) + kLaneCount - 1) / kLaneCount;
-    const uint8_t* chunk = weights + k / kLaneCount * Place::kGroupBytes;
-    if (rows >= kConvertRows) {
-      CopyChunk<kType>(chunk, groups, scratch);
-      AddCopiedChunk(task, m0, rows, k, groups, scratch);
-    } else if (rows == 2) {
-      AddFeatures<Place, 2, 2>(task, chunk, kPanelRows, m0, k, groups, scratch.totals);
-    } else {
-      AddFeatures<Place, 4, 1>(task, chunk, kPanelRows, m0, k, groups, scratch.totals);
-    }
+  for (; m < rows; m += 2) {
+    AddFeatures<kType, 2, 2, false>(task, w, m0 + m, k, groups, totals + m);
   }
 }
 
 template <WeightType kType>
 LLMRT_AVX2_INLINE void MatMulLanes(const MatMulTask& task) {
-  LanesScratch& scratch = *reinterpret_cast<LanesScratch*>(task.scratch);
+  auto* totals = reinterpret_cast<float(*)[kPanelRows]>(task.scratch);
+  static_assert(kRowsOfLanes * sizeof(totals[0]) <= kScratchBytes);
   for (int64_t m0 = 0; m0 < task.num_rows; m0 += kRowsOfLanes) {
     const int64_t rows = Min(kRowsOfLanes, task.num_rows - m0);
     for (int64_t panel = task.begin / kPanelRows; panel * kPanelRows < task.end; ++panel) {
-      MultiplyLanes<kType>(task, panel, m0, rows, scratch);
-      StoreTotals(task, panel, m0, rows, scratch.totals);
+      __builtin_memset(totals, 0, rows * sizeof(totals[0]));
+      for (int64_t k = 0; k < task.cols; k += kChunkK) {
+        AddRows<kType>(
+            task,
+            task.panels + panel * task.panel_bytes + k / kLaneCount * LanesLayout<kType>::kGroup,
+            m0, rows, k, (Min(kChunkK, task.cols - k) + kLaneCount - 1) / kLaneCount, totals);
+      }
+      StoreTotals(task, panel, m0, rows, totals);
     }
   }
 }
