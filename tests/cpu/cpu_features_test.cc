@@ -11,25 +11,43 @@ namespace {
 using backend::CpuTier;
 
 TEST(CpuFeaturesTest, TheBestTierIsTheHighestThatThisProcessorHas) {
-  EXPECT_EQ(PickTier(CpuTier::kBest).value(), HasAvx2() ? CpuTier::kAvx2 : CpuTier::kPortable);
+  const CpuTier best = PickTier(CpuTier::kBest).value();
+  EXPECT_EQ(best, HasVnni()     ? CpuTier::kVnni
+                  : HasAvx512() ? CpuTier::kAvx512
+                  : HasAvx2()   ? CpuTier::kAvx2
+                                : CpuTier::kPortable);
+  EXPECT_TRUE(RunsTier(best));
   EXPECT_EQ(PickTier(CpuTier::kPortable).value(), CpuTier::kPortable);
 }
 
+TEST(CpuFeaturesTest, ATierHasEverythingOfThoseBelow) {
+  EXPECT_TRUE(HasAvx512() || !HasVnni());
+  EXPECT_TRUE(HasAvx2() || !HasAvx512());
+  EXPECT_EQ(RunsTier(CpuTier::kAvx2), HasAvx2());
+  EXPECT_EQ(RunsTier(CpuTier::kAvx512), HasAvx512());
+  EXPECT_EQ(RunsTier(CpuTier::kVnni), HasVnni());
+  EXPECT_TRUE(RunsTier(CpuTier::kPortable));
+  EXPECT_FALSE(RunsTier(CpuTier::kAmx));
+}
+
 TEST(CpuFeaturesTest, AForcedTierThatTheMachineLacksIsRefused) {
-  const auto tier = PickTier(CpuTier::kAvx2);
-  if (HasAvx2()) {
-    EXPECT_EQ(*tier, CpuTier::kAvx2);
-  } else {
-    EXPECT_EQ(tier.status().code(), absl::StatusCode::kFailedPrecondition);
+  for (const CpuTier asked : {CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni}) {
+    const auto tier = PickTier(asked);
+    if (RunsTier(asked)) {
+      EXPECT_EQ(*tier, asked);
+    } else {
+      EXPECT_EQ(tier.status().code(), absl::StatusCode::kFailedPrecondition);
+      EXPECT_NE(tier.status().message().find(TierName(asked)), std::string::npos);
+    }
   }
 }
 
-TEST(CpuFeaturesTest, TiersWithoutKernelsNameThoseThatExist) {
-  for (const CpuTier tier : {CpuTier::kAvx512, CpuTier::kVnni, CpuTier::kAmx}) {
-    const absl::Status status = PickTier(tier).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-    EXPECT_NE(status.message().find(TierName(tier)), std::string::npos);
-    EXPECT_NE(status.message().find("portable and avx2"), std::string::npos);
+TEST(CpuFeaturesTest, ATierWithoutKernelsNamesThoseThatExist) {
+  const absl::Status status = PickTier(CpuTier::kAmx).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  for (const CpuTier tier :
+       {CpuTier::kAmx, CpuTier::kPortable, CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni}) {
+    EXPECT_NE(status.message().find(TierName(tier)), std::string::npos) << TierName(tier);
   }
 }
 

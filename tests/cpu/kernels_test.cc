@@ -21,6 +21,8 @@ TEST(KernelsTest, EveryTierHasEveryKernel) {
   ExpectComplete(kPortableKernels);
 #if defined(__x86_64__)
   ExpectComplete(kAvx2Kernels);
+  ExpectComplete(kAvx512Kernels);
+  ExpectComplete(kVnniKernels);
 #endif
 }
 
@@ -28,6 +30,10 @@ TEST(KernelsTest, TiersShareNoMatrixKernel) {
 #if defined(__x86_64__)
   for (int i = 0; i < backend::kWeightTypeCount; ++i) {
     EXPECT_NE(kPortableKernels.matmul[i], kAvx2Kernels.matmul[i]);
+    EXPECT_NE(kAvx2Kernels.matmul[i], kAvx512Kernels.matmul[i]);
+    // VNNI multiplies bytes; floats it takes from the tier below.
+    const bool quantized = backend::IsQuantized(static_cast<backend::WeightType>(i));
+    EXPECT_EQ(kAvx512Kernels.matmul[i] != kVnniKernels.matmul[i], quantized);
   }
 #endif
 }

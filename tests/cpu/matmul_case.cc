@@ -112,7 +112,7 @@ void CheckEveryRowCount(WeightType type, CpuTier tier) {
   }
 }
 
-// Numbers of features at which a task gets one panel more: panels of eight, eight tasks a thread
+// Numbers of features at which a task gets one panel more: panels of 16, eight tasks a thread
 // (cpu_backend.cc), so from 16 panels a thread on.
 void CheckTaskThresholds(WeightType type, CpuTier tier) {
   ops::Random random(31);
@@ -120,7 +120,7 @@ void CheckTaskThresholds(WeightType type, CpuTier tier) {
   for (int32_t threads = 1; threads <= 4; ++threads) {
     for (const int64_t panels : {16 * threads - 1, 16 * threads, 24 * threads}) {
       for (const int64_t beside : {-1, 0, 1}) {
-        MatMulCase test(random, type, panels * 8 + beside, k, 3, Spread::kNormal);
+        MatMulCase test(random, type, panels * 16 + beside, k, 3, Spread::kNormal);
         for (const int64_t rows : {1, 2, 3})
           test.Check(random, BackendFor(tier, threads), rows, false);
         if (testing::Test::HasFatalFailure()) return;
@@ -129,11 +129,12 @@ void CheckTaskThresholds(WeightType type, CpuTier tier) {
   }
 }
 
-// Other shapes, at the numbers of rows where kernels change tiles (3, 4, 128) and beside them.
+// Other shapes, at the numbers of rows where kernels change tiles (2, 4, 8, 128) and beside them,
+// and of features around half a panel, a panel and two.
 void CheckShapes(WeightType type, CpuTier tier, const std::vector<int64_t>& ks) {
   ops::Random random(23);
   for (const int64_t k : ks) {
-    for (const int64_t n : {1, 7, 8, 9, 33}) {
+    for (const int64_t n : {1, 7, 8, 9, 15, 16, 17, 33}) {
       constexpr int64_t kRowsMax = 129;
       const Spread spread = n % 2 == 0 ? Spread::kNormal : Spread::kWide;
       MatMulCase test(random, type, n, k, n == 9 ? kRowsMax : 9, spread);
