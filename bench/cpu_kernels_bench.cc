@@ -149,14 +149,33 @@ void Attention(benchmark::State& state, KvType type, CpuTier tier) {
                                     {0, int64_t{rows} * kQueryHeads}));
   }
   if (!status.ok()) state.SkipWithError("an op failed");
+  // A row sees the keys up to its own.
+  const int64_t products = int64_t{rows} * (2 * keys - rows + 1) / 2 * kQueryHeads * 64 * 2;
   state.SetBytesProcessed(state.iterations() * num_blocks * shape.BlockBytes());
-  state.SetItemsProcessed(state.iterations() * int64_t{4} * rows * keys * kQueryHeads * 64);
+  state.SetItemsProcessed(state.iterations() * 2 * products);
 }
 
 void ReadBandwidth(benchmark::State& state) {
   double best = 0;
   for (auto _ : state) best = std::max(best, BackendFor(CpuTier::kBest).MeasureReadBandwidth());
   state.counters["bytes_per_second"] = best;
+}
+
+// A decode row, rows to verify, and a prompt's chunk of 512 at depth 0 and 4096.
+void RegisterAttention(CpuTier tier) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
+    const std::string label =
+        "Attention/" + std::string(cpu::TierName(tier)) + "/" + std::string(KvTypeName(type));
+    benchmark::RegisterBenchmark(label.c_str(), Attention, type, tier)
+        ->Args({1, 4096})
+        ->Args({5, 4096})
+        ->Args({64, 1024})
+        ->Args({512, 512})
+        ->Args({512, 4608})
+        ->MeasureProcessCPUTime()
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
+  }
 }
 
 void RegisterTier(CpuTier tier) {
@@ -173,15 +192,7 @@ void RegisterTier(CpuTier tier) {
         ->UseRealTime()
         ->Unit(benchmark::kMillisecond);
   }
-  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
-    const std::string label = "Attention/" + name + "/" + std::string(KvTypeName(type));
-    benchmark::RegisterBenchmark(label.c_str(), Attention, type, tier)
-        ->Args({1, 4096})
-        ->Args({64, 1024})
-        ->MeasureProcessCPUTime()
-        ->UseRealTime()
-        ->Unit(benchmark::kMillisecond);
-  }
+  RegisterAttention(tier);
 }
 
 }  // namespace

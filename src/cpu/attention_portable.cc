@@ -1,8 +1,7 @@
-// Attention in plain C++, by the formulas of ops/attention.h. A tile of 64 keys or values is
-// converted to float32 once and read by every query head of the group.
-#include <algorithm>
+// Attention in plain C++: attention_block.h with arrays of sixteen floats for registers.
 #include <cstring>
 
+#include "cpu/attention_block.h"
 #include "cpu/kernels_portable.h"
 #include "numerics/exact_math.h"
 #include "numerics/float_types.h"
@@ -11,133 +10,94 @@
 namespace llmrt::cpu::portable {
 namespace {
 
-using backend::KvType;
+// What the templates of attention_block.h ask of a tier's vectors.
+struct Vector {
+  static constexpr int64_t kWidth = 16;
+  struct Reg {
+    float x[kWidth];
+  };
+  static constexpr int kQueries = 1;
+  static constexpr int kUnrolledGroups = 0;
+  static constexpr int kKeyVectors = 1;
+  static constexpr int kValueQueries = 1;
+  static constexpr int kValueVectors = 1;
+  // Conversion is dear without instructions for it.
+  static constexpr int64_t kQueriesInPlace = 1;
 
-constexpr int64_t kSplit = 256;
-constexpr int64_t kTile = 64;
-
-// The state of one online softmax for each query head of the group.
-struct State {
-  float max[kGroupMax];
-  float sum[kGroupMax];
-  float acc[kGroupMax * kHeadDimMax];  // [group, head_dim]
-};
-
-// Laid over the worker's scratch memory.
-struct Scratch {
-  float tile[kTile * kHeadDimMax];  // keys, then values, of the current tile: [keys, head_dim]
-  float p[kGroupMax * kTile];       // scores, then weights
-  float alpha[kGroupMax];
-  State split;
-  State total;
-};
-static_assert(sizeof(Scratch) <= kScratchBytes);
-
-template <KvType kType>
-void LoadKeys(const uint8_t* in, int64_t count, float* out) {
-  if constexpr (kType == KvType::kF32) {
-    std::memcpy(out, in, count * sizeof(float));
-    return;
+  template <typename Fn>
+  static inline Reg Make(Fn fn) {
+    Reg out;
+    for (int64_t i = 0; i < kWidth; ++i) out.x[i] = fn(i);
+    return out;
   }
-  for (int64_t i = 0; i < count; ++i) {
-    uint16_t bits;
-    std::memcpy(&bits, in + i * sizeof(bits), sizeof(bits));
-    out[i] = kType == KvType::kF16 ? numerics::F16ToF32(bits) : numerics::BF16ToF32(bits);
+  static inline Reg Zero() {
+    return Make([](int64_t) { return 0.0f; });
   }
-}
-
-// Keys (or values) [begin, end) of the sequence to float32, block by block. Only written slots are
-// read: end is at most num_keys.
-template <KvType kType>
-void LoadTile(const AttentionTask& task, const uint8_t* tiles, int64_t begin, int64_t end,
-              float* out) {
-  const int64_t key_bytes = task.head_dim * backend::KvElementBytes(kType);
-  for (int64_t t = begin; t < end;) {
-    const int64_t slot = t % task.block_size;
-    const int64_t count = std::min(end - t, task.block_size - slot);
-    const uint8_t* block = tiles + task.block_table[t / task.block_size] * task.block_bytes;
-    LoadKeys<kType>(block + slot * key_bytes, count * task.head_dim, out);
-    out += count * task.head_dim;
-    t += count;
+  static inline Reg Broadcast(const float* x) {
+    return Make([x](int64_t) { return *x; });
   }
-}
-
-void Reset(const AttentionTask& task, State& state) {
-  for (int64_t g = 0; g < task.group; ++g) {
-    state.max[g] = -__builtin_inff();
-    state.sum[g] = 0.0f;
+  static inline Reg Load(const float* in) {
+    return Make([in](int64_t i) { return in[i]; });
   }
-  std::fill_n(state.acc, task.group * task.head_dim, 0.0f);
-}
-
-// Scores of one head against the tile's keys become weights; max, sum and alpha follow.
-void WeighKeys(const AttentionTask& task, int64_t g, int64_t count, Scratch& scratch) {
-  float* p = scratch.p + g * kTile;
-  float max = scratch.split.max[g];
-  for (int64_t j = 0; j < count; ++j) {
-    p[j] = numerics::DotLanes(task.q + g * task.head_dim, scratch.tile + j * task.head_dim,
-                              task.head_dim) *
-           task.scale;
-    max = max < p[j] ? p[j] : max;
+  static inline void Store(float* out, const Reg& a) { std::memcpy(out, a.x, sizeof(a.x)); }
+  static inline void StorePadded(float* out, int64_t k, int64_t n, const Reg& a) {
+    for (int64_t i = 0; i < kWidth && k + i < n; ++i) out[k + i] = a.x[i];
   }
-  const float alpha = numerics::Exp(scratch.split.max[g] - max);
-  float lanes[numerics::kLanes] = {};
-  for (int64_t j = 0; j < count; ++j) {
-    p[j] = numerics::Exp(p[j] - max);
-    // Tiles begin at multiples of 64, so j % 16 is the position's lane.
-    lanes[j % numerics::kLanes] += p[j];
+  static inline Reg Add(const Reg& a, const Reg& b) {
+    return Make([&](int64_t i) { return a.x[i] + b.x[i]; });
   }
-  scratch.split.sum[g] = scratch.split.sum[g] * alpha + numerics::TreeSum16(lanes);
-  scratch.split.max[g] = max;
-  scratch.alpha[g] = alpha;
-}
-
-void AddValues(const AttentionTask& task, int64_t g, int64_t count, Scratch& scratch) {
-  float* acc = scratch.split.acc + g * task.head_dim;
-  const float* p = scratch.p + g * kTile;
-  for (int64_t i = 0; i < task.head_dim; ++i) {
-    float sum = acc[i] * scratch.alpha[g];
-    for (int64_t j = 0; j < count; ++j) {
-      sum = numerics::Fma(p[j], scratch.tile[j * task.head_dim + i], sum);
+  static inline Reg Sub(const Reg& a, const Reg& b) {
+    return Make([&](int64_t i) { return a.x[i] - b.x[i]; });
+  }
+  static inline Reg Mul(const Reg& a, const Reg& b) {
+    return Make([&](int64_t i) { return a.x[i] * b.x[i]; });
+  }
+  static inline Reg Div(const Reg& a, const Reg& b) {
+    return Make([&](int64_t i) { return a.x[i] / b.x[i]; });
+  }
+  static inline Reg Fma(const Reg& a, const Reg& b, const Reg& c) {
+    return Make([&](int64_t i) { return numerics::Fma(a.x[i], b.x[i], c.x[i]); });
+  }
+  // b where one is NaN.
+  static inline Reg Max(const Reg& a, const Reg& b) {
+    return Make([&](int64_t i) { return b.x[i] < a.x[i] ? a.x[i] : b.x[i]; });
+  }
+  static inline Reg Exp(const Reg& a) {
+    return Make([&](int64_t i) { return numerics::Exp(a.x[i]); });
+  }
+  static inline float MaxOf(const Reg& a) { return numerics::TreeMax16(a.x); }
+  static inline float SumOf(const Reg (&lanes)[1]) { return numerics::TreeSum16(lanes[0].x); }
+  static inline Reg KeepFirst(const Reg& a, int64_t count, const Reg& others) {
+    return Make([&](int64_t i) { return i < count ? a.x[i] : others.x[i]; });
+  }
+  // kWidth values of the cache; of a row of n from value k, zeros beyond its end.
+  template <KvType kType>
+  static inline Reg LoadKv(const uint8_t* in) {
+    return LoadKvPadded<kType>(in, 0, kWidth);
+  }
+  template <KvType kType>
+  static inline Reg LoadKvPadded(const uint8_t* in, int64_t k, int64_t n) {
+    return Make([=](int64_t i) { return k + i < n ? LoadOne<kType>(in, k + i) : 0.0f; });
+  }
+  template <KvType kType>
+  static inline float LoadOne(const uint8_t* in, int64_t i) {
+    if constexpr (kType == KvType::kF32) {
+      float value;
+      std::memcpy(&value, in + i * sizeof(value), sizeof(value));
+      return value;
+    } else {
+      uint16_t bits;
+      std::memcpy(&bits, in + i * sizeof(bits), sizeof(bits));
+      return kType == KvType::kF16 ? numerics::F16ToF32(bits) : numerics::BF16ToF32(bits);
     }
-    acc[i] = sum;
   }
-}
-
-void MergeSplit(const AttentionTask& task, int64_t g, const State& split, State& total) {
-  const float max = total.max[g] < split.max[g] ? split.max[g] : total.max[g];
-  const float a = numerics::Exp(total.max[g] - max);
-  const float b = numerics::Exp(split.max[g] - max);
-  total.sum[g] = numerics::Fma(split.sum[g], b, total.sum[g] * a);
-  total.max[g] = max;
-  for (int64_t i = g * task.head_dim; i < (g + 1) * task.head_dim; ++i) {
-    total.acc[i] = numerics::Fma(split.acc[i], b, total.acc[i] * a);
-  }
-}
+};
 
 }  // namespace
 
 template <KvType kType>
 void Attention(const AttentionTask& task) {
-  Scratch& scratch = *reinterpret_cast<Scratch*>(task.scratch);
-  Reset(task, scratch.total);
-  for (int64_t split = 0; split < task.num_keys; split += kSplit) {
-    Reset(task, scratch.split);
-    const int64_t split_end = std::min(task.num_keys, split + kSplit);
-    for (int64_t tile = split; tile < split_end; tile += kTile) {
-      const int64_t tile_end = std::min(split_end, tile + kTile);
-      LoadTile<kType>(task, task.k_tiles, tile, tile_end, scratch.tile);
-      for (int64_t g = 0; g < task.group; ++g) WeighKeys(task, g, tile_end - tile, scratch);
-      LoadTile<kType>(task, task.v_tiles, tile, tile_end, scratch.tile);
-      for (int64_t g = 0; g < task.group; ++g) AddValues(task, g, tile_end - tile, scratch);
-    }
-    for (int64_t g = 0; g < task.group; ++g) MergeSplit(task, g, scratch.split, scratch.total);
-  }
-  for (int64_t g = 0; g < task.group; ++g) {
-    for (int64_t i = g * task.head_dim; i < (g + 1) * task.head_dim; ++i) {
-      task.out[i] = scratch.total.acc[i] / scratch.total.sum[g];
-    }
-  }
+  Attend<Vector, kType>(task);
 }
 
 template void Attention<KvType::kF32>(const AttentionTask& task);

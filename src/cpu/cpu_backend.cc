@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cpu/attention_tasks.h"
 #include "cpu/cpu_features.h"
+#include "cpu/cpu_kv_cache.h"
 #include "cpu/packed_matrix.h"
 #include "cpu/product_walk.h"
 #include "cpu/read_bandwidth.h"
@@ -44,6 +46,9 @@ constexpr int64_t kSwiGluPart = 2048;
 constexpr int64_t kPartStep = 64;
 static_assert(kPartStep % backend::kActivationBlockValues == 0 && kSwiGluPart % kPartStep == 0);
 static_assert(kSwiGluPart * int64_t{sizeof(float)} <= kScratchBytes);
+
+// Tokens of a KV block, where there are that many: see RopeStore.
+constexpr int64_t kRowsTogether = 16;
 
 // A shorter piece of each row is not worth another thread.
 constexpr int64_t kMoveBytesMin = 1024;
@@ -150,17 +155,17 @@ absl::StatusOr<std::unique_ptr<backend::KvCache>> CpuBackend::CreateKvCache(
                                                  "; the CPU kernels go up to ", kHeadDimMax,
                                                  "; use numerics reference"));
   }
-  return ops::HostKvCache::Create(memory_, shape, num_blocks);
+  return CpuKvCache::Create(memory_, shape, num_blocks);
 }
 
 absl::Status CpuBackend::CopyKvBlocks(backend::KvCache& cache,
                                       absl::Span<const backend::BlockCopy> copies) {
-  return static_cast<ops::HostKvCache&>(cache).CopyBlocks(copies);
+  return static_cast<CpuKvCache&>(cache).CopyBlocks(copies);
 }
 
 absl::Status CpuBackend::ReadKvBlock(const backend::KvCache& cache, int32_t block,
                                      absl::Span<uint8_t> out) {
-  return static_cast<const ops::HostKvCache&>(cache).ReadBlock(block, out);
+  return static_cast<const CpuKvCache&>(cache).ReadBlock(block, out);
 }
 
 absl::Status CpuBackend::BeginStep(const backend::Batch& batch,
@@ -293,13 +298,17 @@ absl::Status CpuBackend::PackRows(const ProductWalk& walk) {
 absl::Status CpuBackend::RopeStore(const backend::RopeStoreParams& params, Range rows) {
   if (absl::Status status = ops::CheckRopeStore(params, rows); !status.ok()) return status;
   ScopedFpMode fp_mode;
-  const auto& cache = static_cast<const ops::HostKvCache&>(*params.cache);
+  const auto& cache = static_cast<const CpuKvCache&>(*params.cache);
   const backend::KvShape& shape = cache.shape();
   const auto store = kernels_.store_kv[static_cast<int>(shape.type)];
   const int64_t head_bytes = shape.head_dim * backend::KvElementBytes(shape.type);
   const int64_t q_values = int64_t{params.num_q_heads} * shape.head_dim;
   const int64_t kv_values = int64_t{shape.num_kv_heads} * shape.head_dim;
-  return ForEach(rows.size(), q_values + 2 * kv_values, [&](int64_t i) {
+  // Keys of one block share cache lines: many rows go to a thread by the sixteen.
+  const int64_t values = rows.size() >= 2 * kRowsTogether * pool_->threads()
+                             ? std::min(q_values + 2 * kv_values, kTaskValues / kRowsTogether)
+                             : q_values + 2 * kv_values;
+  return ForEach(rows.size(), values, [&](int64_t i) {
     const int64_t row = rows.begin + i;
     const int32_t position = params.batch->positions[row];
     float* k = params.k + row * kv_values;
@@ -315,12 +324,13 @@ absl::Status CpuBackend::RopeStore(const backend::RopeStoreParams& params, Range
     kernels_.rope(rope);
     const int32_t block =
         params.batch->block_tables[params.batch->sequences[row]][position / shape.block_size];
-    const int64_t slot = position % shape.block_size * head_bytes;
+    const int64_t slot = position % shape.block_size;
     for (int32_t head = 0; head < shape.num_kv_heads; ++head) {
-      store(k + head * shape.head_dim, shape.head_dim,
-            cache.Tile(block, params.layer, 0, head) + slot);
+      alignas(64) uint8_t key[kHeadDimMax * sizeof(float)];
+      store(k + head * shape.head_dim, shape.head_dim, key);
+      cache.ScatterKey(key, slot, cache.KeyTile(block, params.layer, head));
       store(v + head * shape.head_dim, shape.head_dim,
-            cache.Tile(block, params.layer, 1, head) + slot);
+            cache.ValueTile(block, params.layer, head) + slot * head_bytes);
     }
   });
 }
@@ -329,37 +339,10 @@ absl::Status CpuBackend::Attention(const backend::AttentionParams& params, Range
   if (absl::Status status = ops::CheckAttention(params, heads); !status.ok()) return status;
   if (heads.size() == 0) return absl::OkStatus();
   ScopedFpMode fp_mode;
-  const auto& cache = static_cast<const ops::HostKvCache&>(*params.cache);
-  const backend::KvShape& shape = cache.shape();
-  const auto kernel = kernels_.attention[static_cast<int>(shape.type)];
-  const int64_t group = params.num_q_heads / shape.num_kv_heads;
-  // A task is some of the query heads that read one KV head of one row: kGroupMax at most, and
-  // fewer where a range is too short to give every thread a task otherwise.
-  const int64_t each =
-      std::clamp<int64_t>(heads.size() / pool_->threads(), 1, std::min(group, kGroupMax));
-  const int64_t tasks_per_group = (group + each - 1) / each;
-  const int64_t first_group = heads.begin / group;
-  const int64_t num_groups = (heads.end + group - 1) / group - first_group;
-  return pool_->Run(num_groups * tasks_per_group, [&](int64_t task, int32_t worker) {
-    const int64_t group_begin = (first_group + task / tasks_per_group) * group;
-    const int64_t part_begin = group_begin + task % tasks_per_group * each;
-    const int64_t begin = std::max(heads.begin, part_begin);
-    const int64_t end = std::min({heads.end, group_begin + group, part_begin + each});
-    if (begin >= end) return;  // the range begins or ends inside the group
-    const int64_t row = begin / params.num_q_heads;
-    const auto kv_head = static_cast<int32_t>(begin % params.num_q_heads / group);
-    kernel({.q = params.q + begin * shape.head_dim,
-            .out = params.out + begin * shape.head_dim,
-            .group = end - begin,
-            .head_dim = shape.head_dim,
-            .scale = params.scale,
-            .num_keys = ops::NumKeys(*params.batch, row),
-            .block_table = params.batch->block_tables[params.batch->sequences[row]].data(),
-            .block_size = shape.block_size,
-            .k_tiles = cache.Tile(0, params.layer, 0, kv_head),
-            .v_tiles = cache.Tile(0, params.layer, 1, kv_head),
-            .block_bytes = shape.BlockBytes(),
-            .scratch = ScratchOf(worker)});
+  const auto kernel = kernels_.attention[static_cast<int>(params.cache->shape().type)];
+  const AttentionTasks tasks(params, heads, pool_->threads());
+  return pool_->Run(tasks.count(), [&](int64_t task, int32_t worker) {
+    tasks.Run(task, kernel, ScratchOf(worker));
   });
 }
 

@@ -21,8 +21,9 @@ inline constexpr int kActivationFormatCount = 3;  // those before float16, which
 // Attention's scratch is laid out for it; the backend says so (max_head_dim) and refuses larger
 // ones.
 inline constexpr int64_t kHeadDimMax = 512;
-// Query heads that read one KV head together; more of them go in several passes.
-inline constexpr int64_t kGroupMax = 8;
+// Queries (rows times query heads that read one KV head) of an attention task; half as many where
+// head_dim is above half of kHeadDimMax.
+inline constexpr int64_t kAttentionQueriesMax = 64;
 
 // Scratch that each worker owns, preallocated: what the largest kernel lays over it.
 inline constexpr int64_t kScratchBytes = 384 * 1024;
@@ -65,20 +66,23 @@ struct MatMulTask {
   uint8_t* scratch;            // kScratchBytes, aligned to 64 bytes
 };
 
-// One row, one KV head, and the `group` query heads that read it.
+// Rows of one sequence at consecutive positions, one KV head, and the `group` query heads of each
+// row that read it.
 struct AttentionTask {
-  const float* q;  // [group, head_dim]
-  float* out;      // [group, head_dim]
+  const float* q;      // of the first row: [group, head_dim]
+  float* out;          // likewise
+  int64_t row_stride;  // floats from a row's heads to those of the next row, in q and out
+  int64_t num_rows;    // num_rows * group is at most kAttentionQueriesMax
   int64_t group;
   int64_t head_dim;
   float scale;
-  int64_t num_keys;            // position + 1
-  const int32_t* block_table;  // of the row's sequence
+  int64_t num_keys;            // position + 1 of the first row; each row sees one more
+  const int32_t* block_table;  // of the rows' sequence
   int64_t block_size;
-  const uint8_t* k_tiles;  // block 0's tile of this layer and head
-  const uint8_t* v_tiles;
-  int64_t block_bytes;  // from a block's tile to the next block's
-  uint8_t* scratch;     // kScratchBytes, aligned to 64 bytes
+  const uint8_t* k_tiles;  // block 0's tile of this layer and head: [head_dim][block_size]
+  const uint8_t* v_tiles;  // likewise: [block_size][head_dim]
+  int64_t block_bytes;     // from a block's tile to the next block's
+  uint8_t* scratch;        // kScratchBytes, aligned to 64 bytes
 };
 
 // One row, by the formula of ops/rms_norm.h.

@@ -20,7 +20,7 @@ const KernelTable kAmxKernels = {
                 {avx512::TileQ4_K, avx512::PackQ4_K},
                 {avx512::TileQ5_K, avx512::PackQ5_K},
                 {avx512::TileQ6_K, avx512::PackQ6_K}},
-    .attention = {avx2::AttentionF32, avx2::AttentionF16, avx2::AttentionBF16},
+    .attention = {avx512::AttentionF32, avx512::AttentionF16, avx512::AttentionBF16},
     .store_kv = {avx2::StoreKvF32, avx2::StoreKvF16, avx2::StoreKvBF16},
     .prepare = {avx2::PrepareF32, avx2::PrepareBF16, avx2::PrepareInt8},
     .rms_norm = avx2::RmsNorm,

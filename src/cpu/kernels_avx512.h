@@ -35,5 +35,8 @@ RowTile TileQ5_K(int64_t rows);
 void PackQ5_K(const PackTask& task);
 RowTile TileQ6_K(int64_t rows);
 void PackQ6_K(const PackTask& task);
+void AttentionF32(const AttentionTask& task);
+void AttentionF16(const AttentionTask& task);
+void AttentionBF16(const AttentionTask& task);
 
 }  // namespace llmrt::cpu::avx512

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cpu/cpu_features.h"
 #include "gtest/gtest.h"
 #include "tests/cpu/counted_kernels.h"
+#include "tests/cpu/cpu_cache.h"
 #include "tests/ops/random_data.h"
 
 namespace llmrt::cpu {
@@ -30,19 +32,32 @@ constexpr int32_t kSplitEdges[] = {255, 256, 257, 320};
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
+// A row of the batch.
+struct Row {
+  int32_t sequence;
+  int32_t position;
+};
+
 class AttentionInputs {
  public:
+  // Each position a row of one of two sequences, by lot.
   AttentionInputs(Random& random, const KvShape& shape, int32_t group,
                   const std::vector<int32_t>& positions)
+      : AttentionInputs(random, shape, group, Scattered(random, positions)) {}
+
+  AttentionInputs(Random& random, const KvShape& shape, int32_t group, std::vector<Row> rows)
       : shape_(shape), num_q_heads_(shape.num_kv_heads * group) {
-    const int32_t longest = *std::max_element(positions.begin(), positions.end());
-    // Two sequences of one cache; the rows of the batch come from both.
-    paged_ = ops::MakePagedCache(random, TestMemory(), shape, {longest + 1, longest + 1});
-    batch_.tables = paged_.table_spans;
-    for (const int32_t position : positions) {
-      batch_.Add(static_cast<int32_t>(random() % 2), position);
+    // Just as long as their rows need, so that what follows in the last block is poison.
+    std::vector<int32_t> lengths;
+    for (const Row& row : rows) {
+      lengths.resize(std::max<size_t>(lengths.size(), row.sequence + 1), 0);
+      lengths[row.sequence] = std::max(lengths[row.sequence], row.position + 1);
     }
-    rows_ = static_cast<int64_t>(positions.size());
+    paged_ = ops::MakePagedCache(random, TestMemory(), shape, lengths);
+    cpu_cache_ = CpuCopyOf(*paged_.cache);
+    batch_.tables = paged_.table_spans;
+    for (const Row& row : rows) batch_.Add(row.sequence, row.position);
+    rows_ = static_cast<int64_t>(rows.size());
     q_ = ops::RandomFloats(random, rows_ * RowValues(), ops::Spread::kNormal);
     // Some rows look at few keys (large scores), some at all of them alike.
     for (int64_t i = 0; i < rows_ * RowValues(); ++i) {
@@ -56,32 +71,51 @@ class AttentionInputs {
   // `run(params)` writes every row of params.out.
   template <typename Run>
   std::vector<float> Apply(Run run) const {
+    return ApplyTo(*cpu_cache_, run);
+  }
+
+  std::vector<float> Oracle() const {
+    return ApplyTo(*paged_.cache, [&](const backend::AttentionParams& params) {
+      ops::OracleAttention(params, {0, units()});
+    });
+  }
+
+ private:
+  static std::vector<Row> Scattered(Random& random, const std::vector<int32_t>& positions) {
+    std::vector<Row> rows;
+    for (const int32_t position : positions) {
+      rows.push_back({static_cast<int32_t>(random() % 2), position});
+    }
+    return rows;
+  }
+
+  template <typename Run>
+  std::vector<float> ApplyTo(const backend::KvCache& cache, Run run) const {
     std::vector<float> out(rows_ * RowValues(), kNan);
     const backend::Batch view = batch_.View();
     run(backend::AttentionParams{.batch = &view,
                                  .q = q_.data(),
                                  .num_q_heads = num_q_heads_,
                                  .scale = 1.0f / std::sqrt(static_cast<float>(shape_.head_dim)),
-                                 .cache = paged_.cache.get(),
+                                 .cache = &cache,
                                  .layer = 1,
                                  .out = out.data()});
     return out;
   }
 
-  std::vector<float> Oracle() const {
-    return Apply([&](const backend::AttentionParams& params) {
-      ops::OracleAttention(params, {0, units()});
-    });
-  }
-
- private:
   const KvShape shape_;
   const int32_t num_q_heads_;
   ops::PagedCache paged_;
+  std::unique_ptr<backend::KvCache> cpu_cache_;
   ops::OwnedBatch batch_;
   int64_t rows_ = 0;
   std::vector<float> q_;
 };
+
+// Rows at consecutive positions of a sequence, appended to `rows`.
+void AddRun(int32_t sequence, int32_t first, int32_t count, std::vector<Row>& rows) {
+  for (int32_t i = 0; i < count; ++i) rows.push_back({sequence, first + i});
+}
 
 void ExpectFinite(const std::vector<float>& values) {
   for (const float value : values) ASSERT_TRUE(std::isfinite(value));
@@ -105,6 +139,8 @@ class AttentionTest : public testing::TestWithParam<CpuTier> {
 
   Random random_{11};
 };
+
+class AttentionTierTest : public testing::TestWithParam<CpuTier> {};
 
 // Every head dim with every type and every size of group: those that fill no vector, one vector,
 // and up to the largest; groups below, at and above the eight heads of one pass.
@@ -166,6 +202,76 @@ TEST_P(AttentionTest, EveryRowCountGivesTheOraclesBits) {
   }
 }
 
+// Blocks of rows: every number of rows of a chunk, from positions at and beside every edge of tiles
+// and splits, so that rows of one block see different numbers of keys of its last tiles.
+TEST_P(AttentionTest, EveryChunkGivesTheOraclesBits) {
+  int32_t count = 1;
+  for (const int32_t group : {1, 3, 4, 8, 16}) {
+    for (const int32_t block_size : {1, 5, 16, 32, 64}) {
+      const KvShape shape = {.num_layers = 2,
+                             .num_kv_heads = 1 + count % 2,
+                             .head_dim = count % 3 == 0   ? 20
+                                         : count % 3 == 1 ? 64
+                                                          : 32,
+                             .block_size = block_size,
+                             .type = count % 4 == 0   ? KvType::kF32
+                                     : count % 4 == 1 ? KvType::kBF16
+                                                      : KvType::kF16};
+      std::vector<Row> rows;
+      AddRun(0, kSplitEdges[count % 4] - count % 67, 1 + count % 67, rows);
+      AddRun(1, kEdges[count % 18], 1 + count % 23, rows);
+      SCOPED_TRACE(absl::StrCat("case ", count, " group ", group, " block ", block_size));
+      const AttentionInputs inputs(random_, shape, group, rows);
+      const std::vector<float> expected = inputs.Oracle();
+      ExpectFinite(expected);
+      ASSERT_EQ(ops::FirstDifference(Run(inputs, inputs.units() * 2), expected), -1);
+      ASSERT_EQ(ops::FirstDifference(Run(inputs, 1 + inputs.units() / 3), expected), -1);
+      count += 7;
+    }
+  }
+}
+
+// One sequence's chunk of 1 to 130 rows, whole in one call: the blocks that the threads make of it
+// are other ones for every count.
+TEST_P(AttentionTest, EveryRowCountOfAChunkGivesTheOraclesBits) {
+  constexpr int32_t kRowsMax = 130;
+  const KvShape shape = {
+      .num_layers = 2, .num_kv_heads = 1, .head_dim = 16, .block_size = 16, .type = KvType::kF16};
+  std::vector<Row> rows;
+  AddRun(0, 180, kRowsMax, rows);
+  const AttentionInputs inputs(random_, shape, 3, rows);
+  std::vector<float> expected = inputs.Oracle();
+  ExpectFinite(expected);
+  for (int64_t count = kRowsMax; count >= 1; --count) {
+    std::fill(expected.begin() + count * inputs.RowValues(), expected.end(), kNan);
+    const std::vector<float> out = inputs.Apply([&](const backend::AttentionParams& params) {
+      backend::Backend& backend = BackendFor(GetParam(), static_cast<int32_t>(1 + count % 4));
+      ASSERT_TRUE(backend.Attention(params, Range{0, count * params.num_q_heads}).ok());
+    });
+    ASSERT_EQ(ops::FirstDifference(out, expected), -1) << count << " rows";
+  }
+}
+
+// A step's batch: decode rows, a chunk, rows to verify, a sequence twice with a gap, neighbours
+// whose positions follow each other by chance, and rows out of order.
+TEST_P(AttentionTest, MixedSequencesGiveTheOraclesBits) {
+  for (const int32_t head_dim : {64, 80, 128}) {
+    const KvShape shape = {
+        .num_layers = 2, .num_kv_heads = 2, .head_dim = head_dim, .type = KvType::kF16};
+    std::vector<Row> rows = {{0, 63}, {1, 64}, {2, 65}, {2, 65}, {2, 64}};
+    AddRun(3, 120, 17, rows);
+    AddRun(4, 254, 4, rows);
+    AddRun(4, 60, 9, rows);
+    rows.push_back({0, 0});
+    const AttentionInputs inputs(random_, shape, 4, rows);
+    const std::vector<float> expected = inputs.Oracle();
+    ExpectFinite(expected);
+    for (const int64_t most : {inputs.units() * 2, int64_t{40}, int64_t{9}}) {
+      ASSERT_EQ(ops::FirstDifference(Run(inputs, most), expected), -1) << most;
+    }
+  }
+}
+
 // Ranges that begin and end anywhere in a group, in groups of several passes, on more threads than
 // there are heads.
 TEST_P(AttentionTest, EveryRangeOfHeadsGivesTheOraclesBitsAndNothingElse) {
@@ -187,7 +293,31 @@ TEST_P(AttentionTest, EveryRangeOfHeadsGivesTheOraclesBitsAndNothingElse) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiers, AttentionTest, testing::ValuesIn(TestedTiers()),
+// Every tier has attention, of its own or of the tier below, for every type.
+TEST_P(AttentionTierTest, EveryTypeGivesTheOraclesBits) {
+  Random random(12);
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
+    const KvShape shape = {.num_layers = 2, .num_kv_heads = 2, .head_dim = 64, .type = type};
+    std::vector<Row> rows = {{1, 70}};
+    AddRun(0, 250, 12, rows);
+    const AttentionInputs inputs(random, shape, 4, rows);
+    const std::vector<float> out = inputs.Apply([&](const backend::AttentionParams& params) {
+      ASSERT_TRUE(BackendFor(GetParam(), 2).Attention(params, Range{0, inputs.units()}).ok());
+    });
+    ASSERT_EQ(ops::FirstDifference(out, inputs.Oracle()), -1) << backend::KvTypeName(type);
+  }
+}
+
+// Tiers above avx512 have its attention.
+std::vector<CpuTier> AttentionTiers() {
+  std::vector<CpuTier> tiers = TestedTiers();
+  std::erase_if(tiers, [](CpuTier tier) { return tier > CpuTier::kAvx512; });
+  return tiers;
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, AttentionTest, testing::ValuesIn(AttentionTiers()),
+                         [](const auto& info) { return std::string(TierName(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Tiers, AttentionTierTest, testing::ValuesIn(TestedTiers()),
                          [](const auto& info) { return std::string(TierName(info.param)); });
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "ops/swiglu.h"
 #include "tests/cpu/both_layouts.h"
 #include "tests/cpu/counted_kernels.h"
+#include "tests/cpu/cpu_cache.h"
 #include "tests/ops/random_data.h"
 
 namespace llmrt::cpu {
@@ -296,16 +297,30 @@ class RopeInputs {
     v_ = ops::RandomFloats(random, rows_ * c.shape.num_kv_heads * c.shape.head_dim, Spread::kWide);
     v_[0] = 1e6f;   // infinite as a half
     v_[1] = 1e-7f;  // a denormal half
-    initial_ = CacheBytes();
+    cpu_cache_ = CpuCopyOf(*paged_.cache);
+    initial_ = PlainBytes(static_cast<ops::HostKvCache&>(*paged_.cache));
   }
 
   int64_t rows() const { return rows_; }
 
-  // `run(params)` applies the op to every row, in pieces of its choice.
+  // `run(params)` applies the oracle to every row, in pieces of its choice.
   template <typename Run>
-  RopeResult Apply(Run run) {
+  RopeResult ApplyOracle(Run run) {
     auto& cache = static_cast<ops::HostKvCache&>(*paged_.cache);
     std::memcpy(cache.data(), initial_.data(), initial_.size());
+    return ApplyTo(cache, run);
+  }
+  // The same for a backend.
+  template <typename Run>
+  RopeResult Apply(Run run) {
+    auto& cache = static_cast<CpuKvCache&>(*cpu_cache_);
+    SetPlainBytes(cache, initial_);
+    return ApplyTo(cache, run);
+  }
+
+ private:
+  template <typename Cache, typename Run>
+  RopeResult ApplyTo(Cache& cache, Run run) {
     RopeResult result = {q_, k_, {}};
     const backend::Batch view = batch_.View();
     run(backend::RopeStoreParams{.batch = &view,
@@ -315,21 +330,16 @@ class RopeInputs {
                                  .num_q_heads = case_.num_q_heads,
                                  .k = result.k.data(),
                                  .v = v_.data(),
-                                 .cache = paged_.cache.get(),
+                                 .cache = &cache,
                                  .layer = 1});
-    result.cache = CacheBytes();
+    result.cache = PlainBytes(cache);
     return result;
-  }
-
- private:
-  std::vector<uint8_t> CacheBytes() const {
-    const auto& cache = static_cast<const ops::HostKvCache&>(*paged_.cache);
-    return {cache.data(), cache.data() + cache.num_blocks() * case_.shape.BlockBytes()};
   }
 
   const RopeCase case_;
   std::vector<float> table_, q_, k_, v_;
   ops::PagedCache paged_;
+  std::unique_ptr<backend::KvCache> cpu_cache_;
   ops::OwnedBatch batch_;
   int64_t rows_ = 0;
   std::vector<uint8_t> initial_;
@@ -348,7 +358,7 @@ const RopeCase kRopeCases[] = {
 TEST_P(ElementwiseTest, RopeStoreGivesTheOraclesBitsHoweverItIsCut) {
   for (const RopeCase& c : kRopeCases) {
     RopeInputs inputs(random_, c);
-    const RopeResult expected = inputs.Apply([&](const backend::RopeStoreParams& params) {
+    const RopeResult expected = inputs.ApplyOracle([&](const backend::RopeStoreParams& params) {
       ops::OracleRopeStore(params, {0, inputs.rows()});
     });
     for (int repeat = 0; repeat < 4; ++repeat) {
@@ -373,7 +383,7 @@ TEST_P(ElementwiseTest, RopeStoreGivesTheOraclesBitsForEveryRowCount) {
     const int64_t values = (c.num_q_heads + 2 * c.shape.num_kv_heads) * c.shape.head_dim;
     const int64_t each = kTaskValues / values;
     for (int64_t rows = 1; rows <= inputs.rows(); ++rows) {
-      const RopeResult expected = inputs.Apply([&](const backend::RopeStoreParams& params) {
+      const RopeResult expected = inputs.ApplyOracle([&](const backend::RopeStoreParams& params) {
         for (int64_t i = 0; i < rows; ++i) ops::OracleRopeStore(params, {i, i + 1});
       });
       const bool threshold = (rows + 1) % each <= 2 && rows <= 3 * each + 1;

@@ -23,6 +23,7 @@
 #include "ops/swiglu.h"
 #include "tests/cpu/both_layouts.h"
 #include "tests/cpu/counted_kernels.h"
+#include "tests/cpu/cpu_cache.h"
 #include "tests/ops/random_data.h"
 
 namespace llmrt::cpu {
@@ -52,8 +53,8 @@ struct Inputs {
       batch.Add(0, 95 + row);
       batch.tokens.back() = row;
     }
-    auto& cache = static_cast<ops::HostKvCache&>(*paged.cache);
-    cache_bytes.assign(cache.data(), cache.data() + cache.num_blocks() * shape.BlockBytes());
+    cpu_cache = CpuCopyOf(*paged.cache);
+    cache_bytes = PlainBytes(static_cast<CpuKvCache&>(*cpu_cache));
     view = batch.View();
   }
   // Before each run: an op may have stored keys, or rotated them.
@@ -61,6 +62,7 @@ struct Inputs {
     q = wide, k = wide, out.assign(kRows * kDim, -1.0f), prepared.assign(kRows * kDim * 4, 0xee);
     std::memcpy(static_cast<ops::HostKvCache&>(*paged.cache).data(), cache_bytes.data(),
                 cache_bytes.size());
+    SetPlainBytes(static_cast<CpuKvCache&>(*cpu_cache), cache_bytes);
   }
   // All that any op writes.
   std::string Written() const {
@@ -69,8 +71,11 @@ struct Inputs {
       bytes.append(reinterpret_cast<const char*>(floats->data()), floats->size() * sizeof(float));
     }
     bytes.append(prepared.begin(), prepared.end());
-    const auto* cache = static_cast<const ops::HostKvCache&>(*paged.cache).data();
-    return bytes.append(reinterpret_cast<const char*>(cache), cache_bytes.size());
+    // The oracle writes one of the two, a backend the other.
+    const std::vector<uint8_t> plain = PlainBytes(static_cast<ops::HostKvCache&>(*paged.cache));
+    const std::vector<uint8_t> cpu = PlainBytes(static_cast<CpuKvCache&>(*cpu_cache));
+    const std::vector<uint8_t>& written = plain == cache_bytes ? cpu : plain;
+    return bytes.append(written.begin(), written.end());
   }
 
   ops::Random random{3};
@@ -82,7 +87,13 @@ struct Inputs {
   std::vector<float> q, k, out;
   std::vector<uint8_t> prepared, activations, cache_bytes;
   BothLayouts table;
+  // The cache that an op with this backend, or with none, reads and writes.
+  backend::KvCache* CacheFor(const backend::Backend* backend) const {
+    return backend == nullptr ? paged.cache.get() : cpu_cache.get();
+  }
+
   ops::PagedCache paged;
+  std::unique_ptr<backend::KvCache> cpu_cache;
   ops::OwnedBatch batch;
   backend::Batch view;
 };
@@ -170,7 +181,7 @@ const Op kOps[] = {
                                                .num_q_heads = 2,
                                                .k = in.k.data(),
                                                .v = in.wide.data(),
-                                               .cache = in.paged.cache.get()},
+                                               .cache = in.CacheFor(b)},
                                               {0, kRows}, b, &Backend::RopeStore,
                                               ops::OracleRopeStore);
      }},
@@ -180,7 +191,7 @@ const Op kOps[] = {
                                                .q = in.normal.data(),
                                                .num_q_heads = 2,
                                                .scale = 0.125f,
-                                               .cache = in.paged.cache.get(),
+                                               .cache = in.CacheFor(b),
                                                .out = in.out.data()},
                                               {0, kRows}, b, &Backend::Attention,
                                               ops::OracleAttention);

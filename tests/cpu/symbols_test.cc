@@ -1,7 +1,7 @@
 // What the objects of the numeric layers may refer to and define, read with nm from the archives.
 //
 // libm's functions differ between versions, so none may be called but fma, fmaf, sqrt and sqrtf,
-// whose results IEEE 754 defines. And what is compiled for AVX2 or AVX-512 must define no weak
+// whose results IEEE 754 defines. And what is compiled for AVX2, AVX-512 or AMX must define no weak
 // function: the linker keeps one copy of a weak function for the whole program, and older
 // processors cannot run that one.
 #include <dlfcn.h>
@@ -70,7 +70,7 @@ TEST(SymbolsTest, ObjectsForNewerProcessorsDefineNoWeakFunction) {
   // The fewest kernels that a tier has of its own: all but attention and row operations in avx512,
   // products with quantized weights in vnni.
   for (const auto& [ending, fewest] : {std::pair("_avx2.cc.o:", 22), std::pair("_avx512.cc.o:", 11),
-                                       std::pair("_vnni.cc.o:", 8)}) {
+                                       std::pair("_vnni.cc.o:", 8), std::pair("_amx.cc.o:", 9)}) {
     int functions = 0;
     for (const std::string& line : symbols) {
       if (!absl::StrContains(line, ending)) continue;
