@@ -189,13 +189,14 @@ LLMRT_ATTENTION_INLINE void AttendTile(const AttentionTask& task, int64_t begin,
   Tile tile;
   Ahead ahead;
   Aim<kType>(task, end, Least(end + kTileKeys, task.num_keys + task.num_rows - 1), ahead);
-  const int64_t first_scored = first / V::kQueries * V::kQueries;
+  const ScoredQueries scored = {
+      .q = s.q, .begin = first / V::kQueries * V::kQueries, .end = queries, .p = s.p};
   if (in_place && task.block_size % kLaneCount == 0) {
     FindColumns<kType>(task, begin, end, tile);
-    ScoreTile<V, kType>(task, tile, end - begin, s.q, first_scored, queries, s.p, ahead);
+    ScoreTile<V, kType>(task, tile, end - begin, scored, ahead);
   } else {
     ConvertKeys<V, kType>(task, begin, end, s.tile, tile);
-    ScoreTile<V, KvType::kF32>(task, tile, end - begin, s.q, first_scored, queries, s.p, ahead);
+    ScoreTile<V, KvType::kF32>(task, tile, end - begin, scored, ahead);
   }
   WeighTile<V>(first, queries, s);
   const ValueBlock values = {

@@ -107,12 +107,18 @@ LLMRT_ATTENTION_INLINE void ScoreQueries(int64_t count, const ScoreBlock& block,
   ScoreKeys<V, kType, 1, 0>(block, scale, p);
 }
 
-// Scores of queries [begin, end) against the tile's first `count` keys; those of further keys of
-// the last column are written too, and mean nothing. `begin` is a multiple of V::kQueries.
+// Queries [begin, end) of a block; `begin` is a multiple of V::kQueries.
+struct ScoredQueries {
+  const float* q;  // [query / V::kQueries][padded head_dim][V::kQueries]
+  int64_t begin, end;
+  float* p;  // [query][kTileKeys]
+};
+
+// Their scores against the tile's first `count` keys; those of further keys of the last column are
+// written too, and mean nothing.
 template <class V, KvType kType>
 LLMRT_ATTENTION_INLINE void ScoreTile(const AttentionTask& task, const Tile& tile, int64_t count,
-                                      const float* q, int64_t begin, int64_t end, float* p,
-                                      Ahead& ahead) {
+                                      const ScoredQueries& queries, Ahead& ahead) {
   constexpr int64_t kStep = V::kKeyVectors * V::kWidth;
   const int64_t padded = RoundUpTo(task.head_dim, kLaneCount);
   const uint8_t* keys[V::kKeyVectors];
@@ -123,10 +129,10 @@ LLMRT_ATTENTION_INLINE void ScoreTile(const AttentionTask& task, const Tile& til
       const int64_t key = j + v * V::kWidth;
       keys[v] = tile.columns[key / kLaneCount] + key % kLaneCount * kKvBytes<kType>;
     }
-    for (int64_t i = begin; i < end; i += V::kQueries) {
+    for (int64_t i = queries.begin; i < queries.end; i += V::kQueries) {
       ScoreBlock block = whole;
-      block.q = q + i * padded;
-      ScoreQueries<V, kType>(end - i, block, task.scale, p + i * kTileKeys + j);
+      block.q = queries.q + i * padded;
+      ScoreQueries<V, kType>(queries.end - i, block, task.scale, queries.p + i * kTileKeys + j);
     }
   }
 }
