@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -221,6 +222,9 @@ class Backend {
   // The largest head dimension that its attention holds: CreateKvCache refuses larger ones, but a
   // planner asks before weights are loaded.
   virtual int32_t max_head_dim() const = 0;
+  // Rows of a matrix product that are best worked on together; a longer band of rows gains nothing,
+  // and takes features out of a slice.
+  virtual int64_t band_rows() const { return std::numeric_limits<int64_t>::max(); }
   // Large memory that the backend took when it was made: scratch of its threads.
   virtual int64_t ScratchBytes() const = 0;
   // What the device's driver takes for itself, outside of every budget.

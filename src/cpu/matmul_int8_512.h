@@ -32,7 +32,7 @@ namespace llmrt::cpu::x512 {
 
 constexpr int64_t kChunkBlocks = backend::kChunkK / kBlockValues;
 // Of the order for many rows: rows and panels whose sums lie in scratch.
-constexpr int64_t kBandRows = 128;
+constexpr int64_t kBandRows = 64;
 constexpr int64_t kBandPanels = 32;
 
 LLMRT_512_INLINE __m512i Load(const uint8_t* bytes) { return _mm512_load_si512(bytes); }

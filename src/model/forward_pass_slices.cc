@@ -17,12 +17,12 @@ using backend::Matrix;
 // twice.
 constexpr int64_t kFeatureStep = 16;
 // Features that one thread works on at least: a shorter range leaves threads without work.
-constexpr int64_t kFeaturesPerThread = 8;
+constexpr int64_t kFeaturesPerThread = 16;
 
-// Bands are not shorter: each one reads, and unpacks, all weights again. From 128 rows on they are
-// multiples of it: the CPU unpacks weights once for so many rows.
+// Bands are not shorter: each one reads, and unpacks, all weights again. They are multiples of the
+// rows that the CPU's kernels take at a time.
 constexpr int64_t kBandRowsMin = 32;
-constexpr int64_t kBandRows = 128;
+constexpr int64_t kBandRowStep = 16;
 
 // Rows from which a product waits for arithmetic rather than for the weights: its rate is learned
 // apart.
@@ -114,12 +114,12 @@ ForwardPass::Slice ForwardPass::MatMulSlice(const Products& products, int64_t sl
 
 void ForwardPass::PickBand(int64_t cols, int64_t slice_cost) {
   const int64_t left = RowsOf(cursor_.op) - cursor_.band_begin;
-  int64_t rows = std::max(kBandRowsMin, slice_cost / (FeatureStep() * cols));
+  int64_t rows = std::min(backend_.band_rows(),
+                          std::max(kBandRowsMin, slice_cost / (FeatureStep() * cols)));
   if (rows < left) {
     // Bands of about one size: a short last one would read all weights for a few rows.
-    const int64_t step = rows < kBandRows ? kBandRowsMin : kBandRows;
-    const int64_t bands = (left + rows / step * step - 1) / (rows / step * step);
-    rows = RoundUp((left + bands - 1) / bands, step);
+    const int64_t bands = (left + rows - 1) / rows;
+    rows = RoundUp((left + bands - 1) / bands, kBandRowStep);
   }
   cursor_.band_end = cursor_.band_begin + std::min(rows, left);
 }
