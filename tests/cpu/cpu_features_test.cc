@@ -12,7 +12,8 @@ using backend::CpuTier;
 
 TEST(CpuFeaturesTest, TheBestTierIsTheHighestThatThisProcessorHas) {
   const CpuTier best = PickTier(CpuTier::kBest).value();
-  EXPECT_EQ(best, HasVnni()     ? CpuTier::kVnni
+  EXPECT_EQ(best, UseAmx()      ? CpuTier::kAmx
+                  : HasVnni()   ? CpuTier::kVnni
                   : HasAvx512() ? CpuTier::kAvx512
                   : HasAvx2()   ? CpuTier::kAvx2
                                 : CpuTier::kPortable);
@@ -21,17 +22,18 @@ TEST(CpuFeaturesTest, TheBestTierIsTheHighestThatThisProcessorHas) {
 }
 
 TEST(CpuFeaturesTest, ATierHasEverythingOfThoseBelow) {
+  EXPECT_TRUE(HasVnni() || !UseAmx());
   EXPECT_TRUE(HasAvx512() || !HasVnni());
   EXPECT_TRUE(HasAvx2() || !HasAvx512());
   EXPECT_EQ(RunsTier(CpuTier::kAvx2), HasAvx2());
   EXPECT_EQ(RunsTier(CpuTier::kAvx512), HasAvx512());
   EXPECT_EQ(RunsTier(CpuTier::kVnni), HasVnni());
   EXPECT_TRUE(RunsTier(CpuTier::kPortable));
-  EXPECT_FALSE(RunsTier(CpuTier::kAmx));
+  EXPECT_EQ(RunsTier(CpuTier::kAmx), UseAmx());
 }
 
 TEST(CpuFeaturesTest, AForcedTierThatTheMachineLacksIsRefused) {
-  for (const CpuTier asked : {CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni}) {
+  for (const CpuTier asked : {CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni, CpuTier::kAmx}) {
     const auto tier = PickTier(asked);
     if (RunsTier(asked)) {
       EXPECT_EQ(*tier, asked);
@@ -39,15 +41,6 @@ TEST(CpuFeaturesTest, AForcedTierThatTheMachineLacksIsRefused) {
       EXPECT_EQ(tier.status().code(), absl::StatusCode::kFailedPrecondition);
       EXPECT_NE(tier.status().message().find(TierName(asked)), std::string::npos);
     }
-  }
-}
-
-TEST(CpuFeaturesTest, ATierWithoutKernelsNamesThoseThatExist) {
-  const absl::Status status = PickTier(CpuTier::kAmx).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  for (const CpuTier tier :
-       {CpuTier::kAmx, CpuTier::kPortable, CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni}) {
-    EXPECT_NE(status.message().find(TierName(tier)), std::string::npos) << TierName(tier);
   }
 }
 

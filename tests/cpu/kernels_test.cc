@@ -23,6 +23,7 @@ TEST(KernelsTest, EveryTierHasEveryKernel) {
   ExpectComplete(kAvx2Kernels);
   ExpectComplete(kAvx512Kernels);
   ExpectComplete(kVnniKernels);
+  ExpectComplete(kAmxKernels);
 #endif
 }
 
@@ -34,6 +35,9 @@ TEST(KernelsTest, TiersShareNoMatrixKernel) {
     // VNNI multiplies bytes; floats it takes from the tier below.
     const bool quantized = backend::IsQuantized(static_cast<backend::WeightType>(i));
     EXPECT_EQ(kAvx512Kernels.matmul[i] != kVnniKernels.matmul[i], quantized);
+    // AMX multiplies bfloat16 as well.
+    const bool pairs = static_cast<backend::WeightType>(i) == backend::WeightType::kBF16;
+    EXPECT_EQ(kVnniKernels.matmul[i] != kAmxKernels.matmul[i], quantized || pairs);
   }
 #endif
 }
