@@ -164,6 +164,34 @@ LLMRT_AVX2_INLINE void AddChunk(const uint8_t* panel, int64_t first, int64_t cou
   AddTotals<kM>(acc, totals);
 }
 
+// Unpacks blocks [first, first + count) of a panel and asks for what lies `ahead` bytes further on.
+template <WeightType kType>
+LLMRT_AVX2_INLINE void UnpackChunk(const uint8_t* panel, int64_t first, int64_t count,
+                                   int64_t ahead, UnpackedBlock<kType>* out) {
+  for (int64_t b = first; b < first + count; ++b, ++out) {
+    PrefetchBlock<kType>(panel, b, ahead);
+    const PackedBlock<kType> block = BlockAt<kType>(panel, b);
+    out->scales = ScalesOf(block);
+    for (int step = 0; step < Traits<kType>::kSteps; ++step) {
+      for (int h = 0; h < 2; ++h) {
+        _mm256_store_si256(reinterpret_cast<__m256i*>(out->weights[step] + h * kHalfBytes),
+                           Weights(block, h, step));
+      }
+    }
+  }
+}
+
+// The same as AddChunk with blocks [0, count) that were unpacked.
+template <WeightType kType, int kM>
+LLMRT_AVX2_INLINE void AddUnpacked(const UnpackedBlock<kType>* blocks, int64_t count,
+                                   const ActivationTile<kType, kM>* tiles,
+                                   float (*totals)[kPanelRows]) {
+  __m256 acc[kM][2];
+  for (auto& row : acc) row[0] = row[1] = _mm256_setzero_ps();
+  for (int64_t b = 0; b < count; ++b) AddBlock<kType, kM>(blocks[b], tiles[b], acc);
+  AddTotals<kM>(acc, totals);
+}
+
 // All rows, kFirst + kSecond at most, times panels one after the other, each from end to end. The
 // second rows find a chunk in the first cache.
 template <WeightType kType, int kFirst, int kSecond>
@@ -171,7 +199,10 @@ LLMRT_AVX2_INLINE void Stream(const MatMulTask& task) {
   using FirstTile = ActivationTile<kType, kFirst>;
   using SecondTile = ActivationTile<kType, kSecond>;
   const int64_t num_blocks = task.cols / kBlockValues;
-  auto* tiles = reinterpret_cast<FirstTile*>(task.scratch);
+  // More than nibbles are worth a copy for several rows.
+  constexpr bool kUnpack = Traits<kType>::kLayout.plane_bytes > 0 && kFirst == kTileRows;
+  auto* chunk = reinterpret_cast<UnpackedBlock<kType>*>(task.scratch);
+  auto* tiles = reinterpret_cast<FirstTile*>(chunk + (kUnpack ? kChunkBlocks : 0));
   auto* more = reinterpret_cast<SecondTile*>(tiles + num_blocks);
   PackActivations(task.activations, task.activation_stride, num_blocks, Min(kFirst, task.num_rows),
                   tiles);
@@ -184,9 +215,15 @@ LLMRT_AVX2_INLINE void Stream(const MatMulTask& task) {
     alignas(32) float totals[kFirst + kSecond][kPanelRows] = {};
     for (int64_t b = 0; b < num_blocks; b += kChunkBlocks) {
       const int64_t count = Min(kChunkBlocks, num_blocks - b);
-      AddChunk<kType, kFirst, true>(weights, b, count, tiles, totals);
-      if constexpr (kSecond > 0) {
-        AddChunk<kType, kSecond, false>(weights, b, count, more, totals + kFirst);
+      if constexpr (kUnpack) {
+        UnpackChunk(weights, b, count, kPrefetchBytes, chunk);
+        AddUnpacked(chunk, count, tiles + b, totals);
+        if constexpr (kSecond > 0) AddUnpacked(chunk, count, more + b, totals + kFirst);
+      } else {
+        AddChunk<kType, kFirst, true>(weights, b, count, tiles, totals);
+        if constexpr (kSecond > 0) {
+          AddChunk<kType, kSecond, false>(weights, b, count, more, totals + kFirst);
+        }
       }
     }
     StoreTotals(task, panel, 0, task.num_rows, totals);
@@ -209,24 +246,6 @@ struct Band {
   int64_t num_panels;
 };
 
-// Unpacks a chunk of panel `panel` and asks for that of the next one.
-template <WeightType kType>
-LLMRT_AVX2_INLINE void UnpackChunk(const MatMulTask& task, int64_t panel, int64_t first,
-                                   int64_t count, UnpackedBlock<kType>* out) {
-  const uint8_t* weights = task.panels + panel * task.panel_bytes;
-  for (int64_t b = 0; b < count; ++b, ++out) {
-    PrefetchBlock<kType>(weights, first + b, task.panel_bytes);
-    const PackedBlock<kType> block = BlockAt<kType>(weights, first + b);
-    out->scales = ScalesOf(block);
-    for (int step = 0; step < Traits<kType>::kSteps; ++step) {
-      for (int h = 0; h < 2; ++h) {
-        _mm256_store_si256(reinterpret_cast<__m256i*>(out->weights[step] + h * kHalfBytes),
-                           Weights(block, h, step));
-      }
-    }
-  }
-}
-
 // The chunk that begins at block `first`, for every panel and row of the band.
 template <WeightType kType>
 LLMRT_AVX2_INLINE void AddBandChunk(const MatMulTask& task, const Band& band, int64_t first,
@@ -238,14 +257,10 @@ LLMRT_AVX2_INLINE void AddBandChunk(const MatMulTask& task, const Band& band, in
         scratch.tiles[m / kTileRows]);
   }
   for (int64_t p = 0; p < band.num_panels; ++p) {
-    UnpackChunk(task, band.first_panel + p, first, count, scratch.weights);
+    UnpackChunk(task.panels + (band.first_panel + p) * task.panel_bytes, first, count,
+                task.panel_bytes, scratch.weights);
     for (int64_t m = 0; m < band.num_rows; m += kTileRows) {
-      __m256 acc[kTileRows][2];
-      for (auto& row : acc) row[0] = row[1] = _mm256_setzero_ps();
-      for (int64_t b = 0; b < count; ++b) {
-        AddBlock<kType, kTileRows>(scratch.weights[b], scratch.tiles[m / kTileRows][b], acc);
-      }
-      AddTotals<kTileRows>(acc, scratch.totals[p] + m);
+      AddUnpacked(scratch.weights, count, scratch.tiles[m / kTileRows], scratch.totals[p] + m);
     }
   }
 }
@@ -279,7 +294,8 @@ LLMRT_AVX2_INLINE void MultiplyBands(const MatMulTask& task) {
 template <WeightType kType>
 LLMRT_AVX2_INLINE void MatMul(const MatMulTask& task) {
   constexpr int64_t kBytes = 2 * sizeof(ActivationTile<kType, kTileRows>);
-  const bool fits = task.cols / kBlockValues * kBytes <= kScratchBytes;
+  constexpr int64_t kChunkBytes = kChunkBlocks * sizeof(UnpackedBlock<kType>);
+  const bool fits = task.cols / kBlockValues * kBytes + kChunkBytes <= kScratchBytes;
   if (task.num_rows > kStreamRows || !fits) return MultiplyBands<kType>(task);
   if (task.num_rows > 6) return Stream<kType, 4, 4>(task);
   if (task.num_rows > 4) return Stream<kType, 4, 2>(task);

@@ -4,6 +4,7 @@
 #include <random>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "cpu/cpu_features.h"
 #include "gtest/gtest.h"
 #include "ops/move_rows.h"
@@ -20,7 +21,7 @@ TEST(CpuBackendTest, SaysWhatItIs) {
   memory::LargeMemory memory(0);
   auto best = backend::CreateCpuBackend({.memory = &memory, .threads = 2}).value();
   EXPECT_EQ(best->device(), "cpu");
-  EXPECT_EQ(best->DeviceClass(), HasAvx2() ? "cpu/avx2" : "cpu/portable");
+  EXPECT_EQ(best->DeviceClass(), absl::StrCat("cpu/", TierName(PickTier(CpuTier::kBest).value())));
   EXPECT_EQ(best->num_threads(), 2);
   EXPECT_EQ(best->ClassFor(WeightType::kQ4_K).name, "int8-blocks-32");
   EXPECT_EQ(best->ClassFor(WeightType::kBF16).name, "bfloat16-pairs");
@@ -34,11 +35,12 @@ TEST(CpuBackendTest, SaysWhatItIs) {
   EXPECT_EQ(all_cores->num_threads(), CountUsableCores());
 }
 
-TEST(CpuBackendTest, TiersWithoutKernelsAreUnimplemented) {
+TEST(CpuBackendTest, TiersThatTheMachineLacksAreRefused) {
   memory::LargeMemory memory(0);
-  for (const CpuTier tier : {CpuTier::kAvx512, CpuTier::kVnni, CpuTier::kAmx}) {
-    EXPECT_EQ(backend::CreateCpuBackend({.memory = &memory, .tier = tier}).status().code(),
-              absl::StatusCode::kUnimplemented);
+  for (const CpuTier tier : {CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni, CpuTier::kAmx}) {
+    EXPECT_EQ(
+        backend::CreateCpuBackend({.memory = &memory, .threads = 1, .tier = tier}).status().code(),
+        RunsTier(tier) ? absl::StatusCode::kOk : absl::StatusCode::kFailedPrecondition);
   }
 }
 
