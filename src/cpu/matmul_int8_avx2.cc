@@ -200,7 +200,8 @@ LLMRT_AVX2_INLINE void Stream(const MatMulTask& task) {
   using SecondTile = ActivationTile<kType, kSecond>;
   const int64_t num_blocks = task.cols / kBlockValues;
   // More than nibbles are worth a copy for several rows.
-  constexpr bool kUnpack = Traits<kType>::kLayout.plane_bytes > 0 && kFirst == kTileRows;
+  constexpr bool kUnpack =
+      (Traits<kType>::kLayout.plane_bytes > 0 || Traits<kType>::kOffset) && kFirst == kTileRows;
   auto* chunk = reinterpret_cast<UnpackedBlock<kType>*>(task.scratch);
   auto* tiles = reinterpret_cast<FirstTile*>(chunk + (kUnpack ? kChunkBlocks : 0));
   auto* more = reinterpret_cast<SecondTile*>(tiles + num_blocks);
