@@ -118,16 +118,24 @@ LLMRT_512_INLINE void AddTwoRows(const MatMulTask& task, const uint8_t* weights,
   }
 }
 
-// One chunk of a panel with the rows of a band.
+// A chunk of a panel: `count` groups of 16 values, or values, from value k on.
+struct Chunk {
+  const uint8_t* weights;
+  int64_t k;
+  int64_t count;
+};
+
+// One chunk with the rows of a band.
 template <WeightType kType>
-LLMRT_512_INLINE void AddRows(const MatMulTask& task, const uint8_t* weights, int64_t m0,
-                              int64_t rows, int64_t k, int64_t groups,
+LLMRT_512_INLINE void AddRows(const MatMulTask& task, const Chunk& chunk, int64_t m0, int64_t rows,
                               float (*totals)[kPanelRows]) {
   int64_t m = 0;
   for (; m + 2 <= rows; m += 2) {
-    AddTwoRows<kType>(task, weights, m0 + m, k, groups, totals + m);
+    AddTwoRows<kType>(task, chunk.weights, m0 + m, chunk.k, chunk.count, totals + m);
   }
-  if (m < rows) AddOneRow<kType>(task, weights, m0 + m, k, groups, totals[m]);
+  if (m < rows) {
+    AddOneRow<kType>(task, chunk.weights, m0 + m, chunk.k, chunk.count, totals[m]);
+  }
 }
 
 // From so many rows on a chunk of F16 weights is converted once for all of them.
@@ -143,7 +151,7 @@ LLMRT_512_INLINE void MultiplyLanes(const MatMulTask& task, int64_t panel, int64
     const int64_t groups = (Min(kChunkK, task.cols - k) + kLanes - 1) / kLanes;
     const uint8_t* chunk = weights + k / kLanes * kGroupBytes;
     if (kType == WeightType::kF32 || rows < kConvertRows) {
-      AddRows<kType>(task, chunk, m0, rows, k, groups, scratch.totals);
+      AddRows<kType>(task, {chunk, k, groups}, m0, rows, scratch.totals);
       continue;
     }
     for (int64_t g = 0; g < groups; ++g) {
@@ -151,8 +159,8 @@ LLMRT_512_INLINE void MultiplyLanes(const MatMulTask& task, int64_t panel, int64
         _mm512_store_ps(scratch.weights[g][j], LoadWeights<kType>(chunk + g * kGroupBytes, j));
       }
     }
-    AddRows<WeightType::kF32>(task, reinterpret_cast<const uint8_t*>(scratch.weights), m0, rows, k,
-                              groups, scratch.totals);
+    AddRows<WeightType::kF32>(task, {reinterpret_cast<const uint8_t*>(scratch.weights), k, groups},
+                              m0, rows, scratch.totals);
   }
 }
 
@@ -221,10 +229,10 @@ LLMRT_512_INLINE void WidenActivations(const MatMulTask& task, int64_t m, int64_
 
 // Rows of weights and of activations are padded with zeros to whole 32s.
 template <int kM>
-LLMRT_512_INLINE void AddPairsRows(const MatMulTask& task, const uint8_t* chunk, int64_t m0,
-                                   int64_t m, int64_t k, int64_t count, PairsScratch& scratch) {
-  WidenActivations(task, m0 + m, kM, k, count, scratch);
-  AddPairs<kM>(chunk, count, scratch.activations, scratch.totals + m);
+LLMRT_512_INLINE void AddPairsRows(const MatMulTask& task, const Chunk& chunk, int64_t m0,
+                                   int64_t m, PairsScratch& scratch) {
+  WidenActivations(task, m0 + m, kM, chunk.k, chunk.count, scratch);
+  AddPairs<kM>(chunk.weights, chunk.count, scratch.activations, scratch.totals + m);
 }
 
 LLMRT_512_INLINE void MultiplyPairs(const MatMulTask& task, int64_t panel, int64_t m0, int64_t rows,
@@ -232,14 +240,14 @@ LLMRT_512_INLINE void MultiplyPairs(const MatMulTask& task, int64_t panel, int64
   for (int64_t m = 0; m < rows; ++m) _mm512_store_ps(scratch.totals[m], _mm512_setzero_ps());
   const uint8_t* weights = task.panels + panel * task.panel_bytes;
   for (int64_t k = 0; k < task.cols; k += kChunkK) {
-    const int64_t count = Min(kChunkK, RoundUp(task.cols - k, kPairsK));
-    const uint8_t* chunk = weights + k / 2 * kPairBytes;
+    const Chunk chunk = {weights + k / 2 * kPairBytes, k,
+                         Min(kChunkK, RoundUp(task.cols - k, kPairsK))};
     int64_t m = 0;
     for (; m + kPairRows <= rows; m += kPairRows) {
-      AddPairsRows<kPairRows>(task, chunk, m0, m, k, count, scratch);
+      AddPairsRows<kPairRows>(task, chunk, m0, m, scratch);
     }
-    for (; m + 2 <= rows; m += 2) AddPairsRows<2>(task, chunk, m0, m, k, count, scratch);
-    if (m < rows) AddPairsRows<1>(task, chunk, m0, m, k, count, scratch);
+    for (; m + 2 <= rows; m += 2) AddPairsRows<2>(task, chunk, m0, m, scratch);
+    if (m < rows) AddPairsRows<1>(task, chunk, m0, m, scratch);
   }
 }
 

@@ -7,8 +7,8 @@
 
 #include "cpu/kernels_avx2.h"
 #include "cpu/kernels_avx512.h"
+#include "cpu/matmul_float_tiles.h"
 #include "cpu/matmul_int8_tiles.h"
-#include "cpu/matmul_pairs_tiles.h"
 #include "cpu/vnni_engine.h"
 
 namespace llmrt::cpu {

@@ -1,7 +1,7 @@
 // Products with BF16 weights by AMX; few rows by fma, which gives the same bits.
 #include "cpu/kernels_amx.h"
 #include "cpu/kernels_avx512.h"
-#include "cpu/matmul_pairs_tiles.h"
+#include "cpu/matmul_float_tiles.h"
 #include "cpu/tiles_amx.h"
 
 namespace llmrt::cpu::amx {

@@ -1,0 +1,133 @@
+// How a walk is cut, seen with kernels that only note what they are given. The arithmetic of walks
+// is in matmul_walk_test.cc.
+#include "cpu/product_walk.h"
+
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "cpu/packed_matrix.h"
+#include "gtest/gtest.h"
+#include "tests/cpu/counted_kernels.h"
+
+namespace llmrt::cpu {
+namespace {
+
+using backend::WeightType;
+
+constexpr int64_t kCols = 64;
+constexpr int64_t kStride = kCols / 32 * static_cast<int64_t>(sizeof(backend::ActivationBlock));
+constexpr auto kType = static_cast<int>(WeightType::kQ4_0);
+
+// What the kernels below were given. A row is told by its address.
+struct Notes {
+  std::map<std::pair<const uint8_t*, int64_t>, int> packed;     // row, block: times
+  std::map<std::pair<float*, int64_t>, int> multiplied;         // row of out, feature: times
+  std::set<std::pair<const uint8_t*, int64_t>> packed_in_pass;  // since the pass began
+  int64_t bytes_a_row = 64;                                     // of a block of a tile
+};
+Notes notes;
+
+RowTile Tile(int64_t rows) {
+  const int32_t tile_rows = rows > 8 ? 16 : static_cast<int32_t>(rows);
+  return {tile_rows, tile_rows * notes.bytes_a_row};
+}
+
+void Pack(const PackTask& task) {
+  for (int64_t m = 0; m < std::min<int64_t>(task.num_rows, task.tile_rows); ++m) {
+    for (int64_t b = task.begin; b < task.end; ++b) {
+      ++notes.packed[{task.rows + m * task.row_stride, b}];
+      notes.packed_in_pass.insert({task.rows + m * task.row_stride, b});
+    }
+  }
+}
+
+void Multiply(const MatMulTask& task) {
+  ASSERT_NE(task.packed, nullptr);
+  ASSERT_NE(task.scratch, nullptr);
+  for (int64_t m = 0; m < task.num_rows; ++m) {
+    for (int64_t b = 0; b < kCols / 32; ++b) {
+      EXPECT_TRUE(notes.packed_in_pass.contains({task.activations + m * kStride, b}));
+    }
+    for (int64_t n = task.begin; n < task.end; ++n) {
+      ++notes.multiplied[{task.out + m * task.out_stride, n}];
+    }
+  }
+}
+
+class ProductWalkTest : public ::testing::Test {
+ protected:
+  ProductWalkTest() {
+    notes = {};
+    table_.matmul[kType] = Multiply;
+    table_.packing[kType] = {Tile, Pack};
+    for (const int64_t features : {40, 7}) {
+      weights_.push_back(
+          PackedMatrix::Create(TestMemory(), WeightType::kQ4_0, features, kCols).value());
+      outs_.emplace_back(kRowsMax * features);
+    }
+  }
+
+  // Both products of `rows` rows; returns the number of passes.
+  int Walk(int64_t rows, backend::Range features) {
+    std::vector<backend::MatMulParams> products;
+    for (size_t i = 0; i < weights_.size(); ++i) {
+      products.push_back({.weight = weights_[i].get(),
+                          .activations = activations_.data(),
+                          .num_rows = rows,
+                          .out = outs_[i].data(),
+                          .out_stride = weights_[i]->rows()});
+    }
+    ProductWalk walk(table_, products, features, 2, packed_.data());
+    int passes = 0;
+    for (; walk.NextPass(); ++passes) {
+      notes.packed_in_pass.clear();
+      for (int64_t task = walk.num_pack_tasks(); task-- > 0;) walk.Pack(task);
+      uint8_t scratch = 0;
+      for (int64_t task = walk.num_tasks(); task-- > 0;) walk.Multiply(task, &scratch);
+    }
+    return passes;
+  }
+
+  // Every row and feature once, and every block of every row packed once, for both products.
+  void ExpectAllOnce(int64_t rows, backend::Range features) {
+    EXPECT_EQ(notes.packed.size(), static_cast<size_t>(rows * kCols / 32));
+    for (const auto& [place, times] : notes.packed) EXPECT_EQ(times, 1);
+    EXPECT_EQ(notes.multiplied.size(), static_cast<size_t>(rows * features.size()));
+    for (const auto& [place, times] : notes.multiplied) EXPECT_EQ(times, 1);
+  }
+
+  static constexpr int64_t kRowsMax = 100;
+  KernelTable table_ = kPortableKernels;
+  std::vector<std::unique_ptr<backend::Matrix>> weights_;
+  std::vector<std::vector<float>> outs_;
+  std::vector<uint8_t> activations_ = std::vector<uint8_t>(kRowsMax * kStride);
+  std::vector<uint8_t> packed_ = std::vector<uint8_t>(kPackedBytes);
+};
+
+TEST_F(ProductWalkTest, OnePassWhereEverythingFits) {
+  EXPECT_EQ(Walk(kRowsMax, {0, 47}), 1);
+  ExpectAllOnce(kRowsMax, {0, 47});
+}
+
+TEST_F(ProductWalkTest, ARangeOfFeaturesMayBeginInOneProductAndEndInAnother) {
+  EXPECT_EQ(Walk(3, {17, 45}), 1);
+  ExpectAllOnce(3, {17, 45});
+}
+
+TEST_F(ProductWalkTest, RowsThatDoNotFitGoInPassesOfWholeTiles) {
+  // Both products are of one type and read one copy, but room is kept for two: two tiles a pass.
+  notes.bytes_a_row = kPackedBytes / (2 * 2 * 16 * (kCols / 32));
+  EXPECT_EQ(Walk(kRowsMax, {0, 47}), 4);  // 32, 32, 32 and 4 rows
+  ExpectAllOnce(kRowsMax, {0, 47});
+}
+
+TEST_F(ProductWalkTest, WhereNoWholeTileFitsFewerRowsGoTogether) {
+  notes.bytes_a_row = kPackedBytes / (2 * 8 * (kCols / 32));
+  EXPECT_EQ(Walk(9, {0, 47}), 2);  // 8 and 1
+  ExpectAllOnce(9, {0, 47});
+}
+
+}  // namespace
+}  // namespace llmrt::cpu
