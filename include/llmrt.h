@@ -185,7 +185,9 @@ typedef enum llmrt_option {
   LLMRT_ENGINE_SESSIONS = 5,            /* full contexts that KV memory is planned for [1] */
   LLMRT_ENGINE_KV_TYPE = 6,  /* bytes: "f32", "f16", "bf16" ["f16"]; f32 if numerics: reference */
   LLMRT_ENGINE_NUMERICS = 7, /* bytes: "exact", "fast", "reference" ["exact"] */
-  LLMRT_ENGINE_TIER = 8,     /* bytes: "portable", "avx2", ""; "": the best ["" ]; CPU only */
+  /* bytes: "portable", "avx2", "avx512", "vnni", "amx", ""; "": the best ["" ]; CPU only. "amx", and
+   * "" where the processor has it, asks the system for the process' permission to use AMX. */
+  LLMRT_ENGINE_TIER = 8,
   LLMRT_ENGINE_MMAP = 9,     /* 1: map files; a file that shrinks then kills the process [0] */
   LLMRT_ENGINE_PUMPED = 10,  /* 1: the host calls llmrt_engine_step; 0: own thread [0] */
   LLMRT_ENGINE_BLOCK_SIZE = 11,  /* tokens of a KV block: 16 or 32 [16] */

@@ -25,7 +25,7 @@ constexpr double kTemperatureMin = 1e-6;
 // The order of the words is that of the enumerations they stand for.
 constexpr std::string_view kKvTypes[] = {"f32", "f16", "bf16"};
 constexpr std::string_view kNumerics[] = {"exact", "fast", "reference"};
-constexpr std::string_view kTiers[] = {"", "portable", "avx2"};
+constexpr std::string_view kTiers[] = {"", "portable", "avx2", "avx512", "vnni", "amx"};
 
 #define ROW_I64(key, minimum, maximum, standard)                                           \
   {                                                                                        \
