@@ -1,5 +1,6 @@
-// Quantized activations as matmul_int8_avx2.cc reads them: a block of several rows side by side,
-// with the numbers from which sums start. For *_avx2.cc only; static and inlined by force.
+// Quantized activations as matmul_int8_avx2.cc reads them, packed by pack_activations_avx2.cc: a
+// block of several rows side by side, with the numbers from which sums start. For *_avx2.cc only;
+// static and inlined by force.
 #pragma once
 
 #include <immintrin.h>
@@ -11,7 +12,11 @@
 
 namespace llmrt::cpu::avx2 {
 
-constexpr int64_t kActivationBytes = sizeof(backend::ActivationBlock);
+// Rows that share the weights that are loaded: two registers of sums each.
+constexpr int kTileRows = 4;
+
+// Rows of a tile of a product of `rows` rows.
+constexpr int TileRows(int64_t rows) { return rows < 3 ? static_cast<int>(rows) : kTileRows; }
 
 // What stored weights are above the quantity that the int16 sums are made of: WeightBias, but five
 // bits without a bias get one too, or their sums would not fit.
@@ -26,7 +31,7 @@ constexpr int SumBias() {
 template <WeightType kType, int kM>
 struct ActivationTile {
   using T = Traits<kType>;
-  alignas(32) int32_t q[T::kSteps][kM];
+  alignas(64) int32_t q[T::kSteps][kM];
   int32_t start[T::kScaleGroups][kM];
   int32_t back[kM];  // SumBias * sum where WeightBias is none
   float scale[kM];
@@ -73,18 +78,6 @@ LLMRT_AVX2_INLINE void PackRowBlock(const uint8_t* block, int m, ActivationTile<
       tile.start[1][m] = _mm_cvtsi128_si32(second);
     } else {
       tile.start[0][m] = _mm_cvtsi128_si32(_mm_add_epi16(first, second));
-    }
-  }
-}
-
-// Blocks [0, count) of `rows` rows from `activations`; rows up to kM are zeros.
-template <WeightType kType, int kM>
-LLMRT_AVX2_INLINE void PackActivations(const uint8_t* activations, int64_t stride, int64_t count,
-                                       int64_t rows, ActivationTile<kType, kM>* tiles) {
-  if (rows < kM) __builtin_memset(tiles, 0, count * sizeof(*tiles));
-  for (int64_t b = 0; b < count; ++b) {
-    for (int m = 0; m < rows; ++m) {
-      PackRowBlock(activations + m * stride + b * kActivationBytes, m, tiles[b]);
     }
   }
 }

@@ -18,6 +18,24 @@ void MatMulQ4_K(const MatMulTask& task);
 void MatMulQ5_K(const MatMulTask& task);
 void MatMulQ6_K(const MatMulTask& task);
 
+// How the products with quantized weights want their rows packed.
+RowTile TileQ8_0(int64_t rows);
+RowTile TileQ4_0(int64_t rows);
+RowTile TileQ4_1(int64_t rows);
+RowTile TileQ5_0(int64_t rows);
+RowTile TileQ5_1(int64_t rows);
+RowTile TileQ4_K(int64_t rows);
+RowTile TileQ5_K(int64_t rows);
+RowTile TileQ6_K(int64_t rows);
+void PackQ8_0(const PackTask& task);
+void PackQ4_0(const PackTask& task);
+void PackQ4_1(const PackTask& task);
+void PackQ5_0(const PackTask& task);
+void PackQ5_1(const PackTask& task);
+void PackQ4_K(const PackTask& task);
+void PackQ5_K(const PackTask& task);
+void PackQ6_K(const PackTask& task);
+
 void AttentionF32(const AttentionTask& task);
 void AttentionF16(const AttentionTask& task);
 void AttentionBF16(const AttentionTask& task);

@@ -14,10 +14,10 @@
 // VPMADDUBSW saturate, but 2 * 63 * 127 = 16002 is the most. Eight-bit weights do not fit: they are
 // widened to int16 and multiplied by VPMADDWD.
 //
-// Two orders of work. Few rows wait for memory: all of K is packed for them once, and each panel is
-// read forward from end to end. Many rows wait for arithmetic: chunks of K outside, so that a chunk
-// of the activations is packed once for a number of panels, and a chunk of a panel is unpacked once
-// for all rows of a band.
+// Two orders of work. Few rows wait for memory: each panel is read forward from end to end. Many
+// rows wait for arithmetic: chunks of K outside, so that a chunk of the activations stays in the
+// second cache for a number of panels. Where several tiles of rows meet a chunk of a panel, it is
+// unpacked once for all of them.
 #include "cpu/activations_avx2.h"
 #include "cpu/kernels_avx2.h"
 #include "cpu/panel_avx2.h"
@@ -27,10 +27,8 @@ namespace llmrt::cpu::avx2 {
 namespace {
 
 constexpr int64_t kChunkBlocks = backend::kChunkK / kBlockValues;
-// Rows of activations at once.
-constexpr int kTileRows = 4;
 // Up to so many rows a product waits for memory.
-constexpr int64_t kStreamRows = 8;
+constexpr int64_t kStreamRows = 16;
 // Of the order for many rows: rows and panels whose sums lie in scratch.
 constexpr int64_t kBandRows = 128;
 constexpr int64_t kBandPanels = 16;
@@ -151,14 +149,14 @@ LLMRT_AVX2_INLINE PackedBlock<kType> BlockAt(const uint8_t* panel, int64_t block
 
 // Blocks [first, first + count) of a panel with tiles[first ...), summed from zero, then added to
 // the rows' totals.
-template <WeightType kType, int kM, bool kPrefetch>
+template <WeightType kType, int kM>
 LLMRT_AVX2_INLINE void AddChunk(const uint8_t* panel, int64_t first, int64_t count,
                                 const ActivationTile<kType, kM>* tiles,
                                 float (*totals)[kPanelRows]) {
   __m256 acc[kM][2];
   for (auto& row : acc) row[0] = row[1] = _mm256_setzero_ps();
   for (int64_t b = first; b < first + count; ++b) {
-    if constexpr (kPrefetch) PrefetchBlock<kType>(panel, b, kPrefetchBytes);
+    PrefetchBlock<kType>(panel, b, kPrefetchBytes);
     AddBlock<kType, kM>(BlockAt<kType>(panel, b), tiles[b], acc);
   }
   AddTotals<kM>(acc, totals);
@@ -192,50 +190,46 @@ LLMRT_AVX2_INLINE void AddUnpacked(const UnpackedBlock<kType>* blocks, int64_t c
   AddTotals<kM>(acc, totals);
 }
 
-// All rows, kFirst + kSecond at most, times panels one after the other, each from end to end. The
-// second rows find a chunk in the first cache.
-template <WeightType kType, int kFirst, int kSecond>
+// A tile of rows, of task.packed, at its first block.
+template <WeightType kType, int kM>
+LLMRT_AVX2_INLINE const ActivationTile<kType, kM>* TileAt(const MatMulTask& task, int64_t tile) {
+  return reinterpret_cast<const ActivationTile<kType, kM>*>(task.packed) +
+         tile * (task.cols / kBlockValues);
+}
+
+// All rows, kStreamRows at most, in tiles of kM, times panels one after the other, each from end to
+// end.
+template <WeightType kType, int kM>
 LLMRT_AVX2_INLINE void Stream(const MatMulTask& task) {
-  using FirstTile = ActivationTile<kType, kFirst>;
-  using SecondTile = ActivationTile<kType, kSecond>;
-  const int64_t num_blocks = task.cols / kBlockValues;
-  // More than nibbles are worth a copy for several rows.
-  constexpr bool kUnpack =
-      (Traits<kType>::kLayout.plane_bytes > 0 || Traits<kType>::kOffset) && kFirst == kTileRows;
+  // What takes more than a few operations to unpack is worth a copy for one full tile of rows, the
+  // plain types for three.
+  using T = Traits<kType>;
+  constexpr bool kPlain = T::kLayout.plane_bytes == 0 && !T::kOffset;
   auto* chunk = reinterpret_cast<UnpackedBlock<kType>*>(task.scratch);
-  auto* tiles = reinterpret_cast<FirstTile*>(chunk + (kUnpack ? kChunkBlocks : 0));
-  auto* more = reinterpret_cast<SecondTile*>(tiles + num_blocks);
-  PackActivations(task.activations, task.activation_stride, num_blocks, Min(kFirst, task.num_rows),
-                  tiles);
-  if constexpr (kSecond > 0) {
-    PackActivations(task.activations + kFirst * task.activation_stride, task.activation_stride,
-                    num_blocks, task.num_rows - kFirst, more);
-  }
+  const int64_t num_blocks = task.cols / kBlockValues;
   for (int64_t panel = task.begin / kPanelRows; panel * kPanelRows < task.end; ++panel) {
     const uint8_t* weights = task.panels + panel * task.panel_bytes;
-    alignas(32) float totals[kFirst + kSecond][kPanelRows] = {};
+    alignas(32) float totals[kStreamRows][kPanelRows] = {};
     for (int64_t b = 0; b < num_blocks; b += kChunkBlocks) {
       const int64_t count = Min(kChunkBlocks, num_blocks - b);
-      if constexpr (kUnpack) {
-        UnpackChunk(weights, b, count, kPrefetchBytes, chunk);
-        AddUnpacked(chunk, count, tiles + b, totals);
-        if constexpr (kSecond > 0) AddUnpacked(chunk, count, more + b, totals + kFirst);
-      } else {
-        AddChunk<kType, kFirst, true>(weights, b, count, tiles, totals);
-        if constexpr (kSecond > 0) {
-          AddChunk<kType, kSecond, false>(weights, b, count, more, totals + kFirst);
+      if (kM < kTileRows || (kPlain && task.num_rows <= 2 * kM)) {
+        for (int64_t m = 0; m < task.num_rows; m += kM) {
+          AddChunk<kType, kM>(weights, b, count, TileAt<kType, kM>(task, m / kM), totals + m);
         }
+        continue;
+      }
+      UnpackChunk(weights, b, count, kPrefetchBytes, chunk);
+      for (int64_t m = 0; m < task.num_rows; m += kM) {
+        AddUnpacked(chunk, count, TileAt<kType, kM>(task, m / kM) + b, totals + m);
       }
     }
     StoreTotals(task, panel, 0, task.num_rows, totals);
   }
 }
 
-// Laid over the worker's scratch memory: a chunk of the activations of a band, one of a panel, and
-// the band's sums.
+// Laid over the worker's scratch memory: a chunk of a panel, and the sums of a band.
 template <WeightType kType>
 struct BandScratch {
-  ActivationTile<kType, kTileRows> tiles[kBandRows / kTileRows][kChunkBlocks];
   UnpackedBlock<kType> weights[kChunkBlocks];
   alignas(64) float totals[kBandPanels][kBandRows][kPanelRows];
 };
@@ -247,33 +241,24 @@ struct Band {
   int64_t num_panels;
 };
 
-// The chunk that begins at block `first`, for every panel and row of the band.
-template <WeightType kType>
-LLMRT_AVX2_INLINE void AddBandChunk(const MatMulTask& task, const Band& band, int64_t first,
-                                    int64_t count, BandScratch<kType>& scratch) {
-  for (int64_t m = 0; m < band.num_rows; m += kTileRows) {
-    PackActivations(
-        task.activations + (band.first_row + m) * task.activation_stride + first * kActivationBytes,
-        task.activation_stride, count, Min(kTileRows, band.num_rows - m),
-        scratch.tiles[m / kTileRows]);
-  }
-  for (int64_t p = 0; p < band.num_panels; ++p) {
-    UnpackChunk(task.panels + (band.first_panel + p) * task.panel_bytes, first, count,
-                task.panel_bytes, scratch.weights);
-    for (int64_t m = 0; m < band.num_rows; m += kTileRows) {
-      AddUnpacked(scratch.weights, count, scratch.tiles[m / kTileRows], scratch.totals[p] + m);
-    }
-  }
-}
-
 template <WeightType kType>
 LLMRT_AVX2_INLINE void MultiplyBand(const MatMulTask& task, const Band& band) {
   static_assert(sizeof(BandScratch<kType>) <= kScratchBytes);
   BandScratch<kType>& scratch = *reinterpret_cast<BandScratch<kType>*>(task.scratch);
   const int64_t num_blocks = task.cols / kBlockValues;
   __builtin_memset(scratch.totals, 0, band.num_panels * sizeof(scratch.totals[0]));
-  for (int64_t first = 0; first < num_blocks; first += kChunkBlocks) {
-    AddBandChunk(task, band, first, Min(kChunkBlocks, num_blocks - first), scratch);
+  for (int64_t b = 0; b < num_blocks; b += kChunkBlocks) {
+    const int64_t count = Min(kChunkBlocks, num_blocks - b);
+    for (int64_t p = 0; p < band.num_panels; ++p) {
+      // Asks for the chunk of the next panel.
+      UnpackChunk(task.panels + (band.first_panel + p) * task.panel_bytes, b, count,
+                  task.panel_bytes, scratch.weights);
+      for (int64_t m = 0; m < band.num_rows; m += kTileRows) {
+        const int64_t tile = (band.first_row + m) / kTileRows;
+        AddUnpacked(scratch.weights, count, TileAt<kType, kTileRows>(task, tile) + b,
+                    scratch.totals[p] + m);
+      }
+    }
   }
   for (int64_t p = 0; p < band.num_panels; ++p) {
     StoreTotals(task, band.first_panel + p, band.first_row, band.num_rows, scratch.totals[p]);
@@ -294,15 +279,10 @@ LLMRT_AVX2_INLINE void MultiplyBands(const MatMulTask& task) {
 
 template <WeightType kType>
 LLMRT_AVX2_INLINE void MatMul(const MatMulTask& task) {
-  constexpr int64_t kBytes = 2 * sizeof(ActivationTile<kType, kTileRows>);
-  constexpr int64_t kChunkBytes = kChunkBlocks * sizeof(UnpackedBlock<kType>);
-  const bool fits = task.cols / kBlockValues * kBytes + kChunkBytes <= kScratchBytes;
-  if (task.num_rows > kStreamRows || !fits) return MultiplyBands<kType>(task);
-  if (task.num_rows > 6) return Stream<kType, 4, 4>(task);
-  if (task.num_rows > 4) return Stream<kType, 4, 2>(task);
-  if (task.num_rows > 2) return Stream<kType, 4, 0>(task);
-  if (task.num_rows == 2) return Stream<kType, 2, 0>(task);
-  Stream<kType, 1, 0>(task);
+  if (task.num_rows > kStreamRows) return MultiplyBands<kType>(task);
+  if (task.num_rows > 2) return Stream<kType, kTileRows>(task);
+  if (task.num_rows == 2) return Stream<kType, 2>(task);
+  Stream<kType, 1>(task);
 }
 
 }  // namespace

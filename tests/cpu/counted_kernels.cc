@@ -24,6 +24,7 @@ using backend::WeightType;
 
 struct Counts {
   std::atomic<int64_t> matmul[backend::kWeightTypeCount];
+  std::atomic<int64_t> pack[backend::kWeightTypeCount];
   std::atomic<int64_t> attention[kKvTypeCount];
   std::atomic<int64_t> store_kv[kKvTypeCount];
   std::atomic<int64_t> prepare[kActivationFormatCount];
@@ -57,6 +58,12 @@ struct Counted {
     PoisonScratch(task.scratch);
     PoisonStack();
     kTable.matmul[kType](task);
+  }
+  template <int kType>
+  static void Pack(const PackTask& task) {
+    ++counts.pack[kType];
+    PoisonStack();
+    kTable.packing[kType].pack(task);
   }
   template <int kType>
   static void Attention(const AttentionTask& task) {
@@ -96,6 +103,8 @@ struct Counted {
   template <int... kTypes>
   static KernelTable Make(std::integer_sequence<int, kTypes...>) {
     return {.matmul = {MatMul<kTypes>...},
+            .packing = {{kTable.packing[kTypes].tile,
+                         kTable.packing[kTypes].pack == nullptr ? nullptr : Pack<kTypes>}...},
             .attention = {Attention<0>, Attention<1>, Attention<2>},
             .store_kv = {StoreKv<0>, StoreKv<1>, StoreKv<2>},
             .prepare = {Prepare<0>, Prepare<1>, Prepare<2>},
@@ -134,6 +143,9 @@ void ExpectAllReached(CpuTier tier, const Counts& counts) {
   for (int i = 0; i < backend::kWeightTypeCount; ++i) {
     const auto type = backend::GeometryOf(static_cast<WeightType>(i)).name;
     ExpectReached(name, absl::StrCat("matmul ", type), counts.matmul[i]);
+    if (CountedTable(tier).packing[i].pack != nullptr) {
+      ExpectReached(name, absl::StrCat("pack ", type), counts.pack[i]);
+    }
   }
   for (int i = 0; i < kKvTypeCount; ++i) {
     const auto type = backend::KvTypeName(static_cast<KvType>(i));
