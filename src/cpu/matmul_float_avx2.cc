@@ -83,39 +83,47 @@ LLMRT_AVX2_INLINE void AddLanes(const uint8_t* w, const float* const (&a)[kM], i
   for (int i = 0; i < kCount; ++i) totals[i / kN][i % kN] += sums[i];
 }
 
-// One chunk of a panel with rows [m, m + kM), kN features at a time.
+// A chunk of a panel, from value k on.
+struct LanesChunk {
+  const uint8_t* weights;
+  int64_t k;
+  int64_t groups;  // of 16 values
+};
+
+// One chunk with rows [m, m + kM), kN features at a time.
 template <WeightType kType, int kN, int kM, bool kAsk>
-LLMRT_AVX2_INLINE void AddFeatures(const MatMulTask& task, const uint8_t* w, int64_t m, int64_t k,
-                                   int64_t groups, float (*totals)[kPanelRows]) {
+LLMRT_AVX2_INLINE void AddFeatures(const MatMulTask& task, const LanesChunk& chunk, int64_t m,
+                                   float (*totals)[kPanelRows]) {
   const float* a[kM];
   for (int i = 0; i < kM; ++i) {
     const uint8_t* row = task.activations + (m + i) * task.activation_stride;
-    a[i] = reinterpret_cast<const float*>(row) + k;
+    a[i] = reinterpret_cast<const float*>(row) + chunk.k;
   }
-  for (int64_t n = 0; n < kPanelRows; n += kN, w += kN * LanesLayout<kType>::kFeature) {
+  for (int64_t n = 0; n < kPanelRows; n += kN) {
     auto* columns = reinterpret_cast<float(*)[kPanelRows]>(totals[0] + n);
-    AddLanes<kType, kN, kM, kAsk>(w, a, groups, columns);
+    AddLanes<kType, kN, kM, kAsk>(chunk.weights + n * LanesLayout<kType>::kFeature, a, chunk.groups,
+                                  columns);
   }
 }
 
 // The same with rows [m0, m0 + rows): by threes, and the last four by twos. The first ones ask for
 // the next chunk.
 template <WeightType kType>
-LLMRT_AVX2_INLINE void AddRows(const MatMulTask& task, const uint8_t* w, int64_t m0, int64_t rows,
-                               int64_t k, int64_t groups, float (*totals)[kPanelRows]) {
-  if (rows == 1) return AddFeatures<kType, 4, 1, true>(task, w, m0, k, groups, totals);
+LLMRT_AVX2_INLINE void AddRows(const MatMulTask& task, const LanesChunk& chunk, int64_t m0,
+                               int64_t rows, float (*totals)[kPanelRows]) {
+  if (rows == 1) return AddFeatures<kType, 4, 1, true>(task, chunk, m0, totals);
   int64_t m = 2;
   if (rows == 3 || rows > 4) {
-    AddFeatures<kType, 2, 3, true>(task, w, m0, k, groups, totals);
+    AddFeatures<kType, 2, 3, true>(task, chunk, m0, totals);
     m = 3;
   } else {
-    AddFeatures<kType, 2, 2, true>(task, w, m0, k, groups, totals);
+    AddFeatures<kType, 2, 2, true>(task, chunk, m0, totals);
   }
   for (; rows - m == 3 || rows - m > 4; m += 3) {
-    AddFeatures<kType, 2, 3, false>(task, w, m0 + m, k, groups, totals + m);
+    AddFeatures<kType, 2, 3, false>(task, chunk, m0 + m, totals + m);
   }
   for (; m < rows; m += 2) {
-    AddFeatures<kType, 2, 2, false>(task, w, m0 + m, k, groups, totals + m);
+    AddFeatures<kType, 2, 2, false>(task, chunk, m0 + m, totals + m);
   }
 }
 
@@ -128,10 +136,10 @@ LLMRT_AVX2_INLINE void MatMulLanes(const MatMulTask& task) {
     for (int64_t panel = task.begin / kPanelRows; panel * kPanelRows < task.end; ++panel) {
       __builtin_memset(totals, 0, rows * sizeof(totals[0]));
       for (int64_t k = 0; k < task.cols; k += kChunkK) {
-        AddRows<kType>(
-            task,
-            task.panels + panel * task.panel_bytes + k / kLaneCount * LanesLayout<kType>::kGroup,
-            m0, rows, k, (Min(kChunkK, task.cols - k) + kLaneCount - 1) / kLaneCount, totals);
+        const uint8_t* weights = task.panels + panel * task.panel_bytes;
+        const LanesChunk chunk = {weights + k / kLaneCount * LanesLayout<kType>::kGroup, k,
+                                  (Min(kChunkK, task.cols - k) + kLaneCount - 1) / kLaneCount};
+        AddRows<kType>(task, chunk, m0, rows, totals);
       }
       StoreTotals(task, panel, m0, rows, totals);
     }
