@@ -1,4 +1,5 @@
-// Prepared int8 rows into tiles (cpu/activation_tiles_512.h).
+// Prepared int8 rows into the tiles of cpu/activation_tiles_512.h, for the tiers avx512, vnni and
+// amx.
 #include "cpu/activation_tiles_512.h"
 #include "cpu/kernels_avx512.h"
 
