@@ -4,11 +4,14 @@
 
 #include "cpu/packed_matrix.h"
 #include "cpu/panel_layout.h"
-#include "cpu/thread_pool.h"
 #include "ops/matmul.h"
 
 namespace llmrt::cpu {
 namespace {
+
+// Tasks become smaller in so many steps, each with so many tasks a thread.
+constexpr int64_t kLevels = 4;
+constexpr int64_t kTasksPerLevel = 2;
 
 // Blocks of a row tile that one task packs: some microseconds of work for 16 rows.
 constexpr int64_t kPackBlocks = 32;
@@ -27,7 +30,7 @@ ProductWalk::ProductWalk(const KernelTable& kernels,
                       [&](const backend::MatMulParams& params, backend::Range own) {
                         AddShare(kernels, params, own);
                       });
-  CutFeatures(threads);
+  CutPanels(threads);
   rows_a_pass_ = RowsThatFit(rows_left_);
 }
 
@@ -53,24 +56,28 @@ void ProductWalk::AddShare(const KernelTable& kernels, const backend::MatMulPara
       .packing = kernels.packing[type],
       .kernel = kernels.matmul[type],
       .first_panel = features.begin / kPanelRows,
-      .end_panel = CeilDiv(features.end, kPanelRows),
-      .panels_each = 0,
-      .end_task = 0,
+      .num_panels = CeilDiv(features.end, kPanelRows) - features.begin / kPanelRows,
       .end_pack_task = 0};
 }
 
-void ProductWalk::CutFeatures(int32_t threads) {
-  int64_t bytes = 0;
-  for (int i = 0; i < count_; ++i) {
-    bytes += (shares_[i].end_panel - shares_[i].first_panel) * shares_[i].whole.panel_bytes;
-  }
-  const int64_t bytes_each = bytes / (threads * kTasksPerThread);
-  for (int i = 0; i < count_; ++i) {
-    Share& share = shares_[i];
-    share.panels_each = std::max<int64_t>(1, bytes_each / share.whole.panel_bytes);
-    num_tasks_ += CeilDiv(share.end_panel - share.first_panel, share.panels_each);
-    share.end_task = num_tasks_;
-  }
+// Level i of kLevels has half of the panels that the levels before it left, the last one has all of
+// them. Two threads: 8 tasks of an eighth to a 32nd, then 8 of a 64th of the whole.
+void ProductWalk::CutPanels(int32_t threads) {
+  for (int i = 0; i < count_; ++i) num_panels_ += shares_[i].num_panels;
+  const int64_t level = kTasksPerLevel * threads;
+  const bool few = num_panels_ < (kLevels + 1) * level;
+  tasks_a_level_ = few ? 0 : level;
+  num_tasks_ = few ? num_panels_ : (kLevels + 1) * level;
+}
+
+int64_t ProductWalk::FirstPanelOf(int64_t task) const {
+  if (tasks_a_level_ == 0) return task;
+  const int64_t level = std::min(task / tasks_a_level_, kLevels - 1);
+  const bool last = level == kLevels - 1;
+  const int64_t begin = num_panels_ - (num_panels_ >> level);
+  const int64_t end = last ? num_panels_ : num_panels_ - (num_panels_ >> (level + 1));
+  const int64_t tasks = last ? 2 * tasks_a_level_ : tasks_a_level_;
+  return begin + (end - begin) * (task - level * tasks_a_level_) / tasks;
 }
 
 int64_t ProductWalk::PackedBytesOf(int64_t rows) const {
@@ -156,15 +163,19 @@ void ProductWalk::Pack(int64_t task) const {
 
 // A feature's bits do not depend on the panel it falls into, nor on the task.
 void ProductWalk::Multiply(int64_t task, uint8_t* scratch) const {
-  const Share* share = shares_;
-  int64_t first = 0;
-  for (; task >= share->end_task; ++share) first = share->end_task;
-  MatMulTask part = share->whole;
-  const int64_t panel = share->first_panel + (task - first) * share->panels_each;
-  part.begin = std::max(part.begin, panel * kPanelRows);
-  part.end = std::min(part.end, (panel + share->panels_each) * kPanelRows);
-  part.scratch = scratch;
-  share->kernel(part);
+  int64_t begin = FirstPanelOf(task), end = FirstPanelOf(task + 1);  // from the first share's first
+  for (const Share* share = shares_; begin < end; ++share) {
+    const int64_t own_end = std::min(end, share->num_panels);
+    if (begin < own_end) {
+      MatMulTask part = share->whole;
+      part.begin = std::max(part.begin, (share->first_panel + begin) * kPanelRows);
+      part.end = std::min(part.end, (share->first_panel + own_end) * kPanelRows);
+      part.scratch = scratch;
+      share->kernel(part);
+    }
+    begin = std::max<int64_t>(0, begin - share->num_panels);
+    end -= share->num_panels;
+  }
 }
 
 }  // namespace llmrt::cpu

@@ -37,20 +37,21 @@ class ProductWalk {
   void Multiply(int64_t task, uint8_t* scratch) const;
 
  private:
-  // What one product has of the walk: whole panels a task.
+  // What one product has of the walk.
   struct Share {
     MatMulTask whole;  // [begin, end): all its features in the walk; rows: of the pass
     Packing packing;
     void (*kernel)(const MatMulTask& task);
-    int64_t first_panel, end_panel;
-    int64_t panels_each;  // of a task
-    int64_t end_task;     // tasks of the shares before end where this one's begin
-    int64_t end_pack_task;
+    int64_t first_panel;  // of its matrix
+    int64_t num_panels;
+    int64_t end_pack_task;  // where the next share's begin
   };
   void AddShare(const KernelTable& kernels, const backend::MatMulParams& params,
                 backend::Range features);
-  // Tasks of about equal bytes of weights.
-  void CutFeatures(int32_t threads);
+  // The panels of all shares, one after another, are cut into tasks that become smaller: the last
+  // ones even out what the threads before did unequally.
+  void CutPanels(int32_t threads);
+  int64_t FirstPanelOf(int64_t task) const;
   int64_t PackedBytesOf(int64_t rows) const;
   int64_t RowsThatFit(int64_t rows) const;
   void PlacePacked();
@@ -58,6 +59,8 @@ class ProductWalk {
   uint8_t* const packed_;
   Share shares_[backend::kProductsMax];
   int count_ = 0;
+  int64_t num_panels_ = 0;
+  int64_t tasks_a_level_ = 0;  // 0: every panel is a task
   int64_t num_tasks_ = 0;
   int64_t num_pack_tasks_ = 0;
   int64_t rows_left_ = 0;

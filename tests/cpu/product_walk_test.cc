@@ -25,7 +25,8 @@ struct Notes {
   std::map<std::pair<const uint8_t*, int64_t>, int> packed;     // row, block: times
   std::map<std::pair<float*, int64_t>, int> multiplied;         // row of out, feature: times
   std::set<std::pair<const uint8_t*, int64_t>> packed_in_pass;  // since the pass began
-  int64_t bytes_a_row = 64;                                     // of a block of a tile
+  std::vector<int64_t> features_of_tasks;
+  int64_t bytes_a_row = 64;  // of a block of a tile
 };
 Notes notes;
 
@@ -46,6 +47,7 @@ void Pack(const PackTask& task) {
 void Multiply(const MatMulTask& task) {
   ASSERT_NE(task.packed, nullptr);
   ASSERT_NE(task.scratch, nullptr);
+  notes.features_of_tasks.push_back(task.end - task.begin);
   for (int64_t m = 0; m < task.num_rows; ++m) {
     for (int64_t b = 0; b < kCols / 32; ++b) {
       EXPECT_TRUE(notes.packed_in_pass.contains({task.activations + m * kStride, b}));
@@ -114,6 +116,24 @@ TEST_F(ProductWalkTest, OnePassWhereEverythingFits) {
 TEST_F(ProductWalkTest, ARangeOfFeaturesMayBeginInOneProductAndEndInAnother) {
   EXPECT_EQ(Walk(3, {17, 45}), 1);
   ExpectAllOnce(3, {17, 45});
+}
+
+// Enough panels for tasks of every size, cut at panels that no power of two divides.
+TEST_F(ProductWalkTest, TasksBecomeSmallerAndCoverEveryPanelOnce) {
+  for (const int64_t features : {16 * 70, 16 * 83 + 5, 16 * 640}) {
+    notes = {};
+    weights_.clear();
+    weights_.push_back(
+        PackedMatrix::Create(TestMemory(), WeightType::kQ4_0, features, kCols).value());
+    outs_[0].resize(kRowsMax * features);
+    EXPECT_EQ(Walk(2, {3, features - 1}), 1);
+    ExpectAllOnce(2, {3, features - 1});
+    EXPECT_GE(notes.features_of_tasks.size(), 20u);
+    // Walk runs the last task first.
+    const auto& sizes = notes.features_of_tasks;
+    EXPECT_LE(sizes.front(), features / 64 + 16);
+    EXPECT_GE(sizes.back() * 8 + 8 * 16, features);
+  }
 }
 
 TEST_F(ProductWalkTest, RowsThatDoNotFitGoInPassesOfWholeTiles) {
