@@ -185,11 +185,12 @@ typedef enum llmrt_option {
   LLMRT_ENGINE_SESSIONS = 5,            /* full contexts that KV memory is planned for [1] */
   LLMRT_ENGINE_KV_TYPE = 6,  /* bytes: "f32", "f16", "bf16" ["f16"]; f32 if numerics: reference */
   LLMRT_ENGINE_NUMERICS = 7, /* bytes: "exact", "fast", "reference" ["exact"] */
-  /* bytes: "portable", "avx2", "avx512", "vnni", "amx", ""; "": the best ["" ]; CPU only. "amx", and
+  /* bytes: "portable", "avx2", "avx512", "vnni", "amx", ""; "": the best ["" ]; CPU only. "amx",
+   * and
    * "" where the processor has it, asks the system for the process' permission to use AMX. */
   LLMRT_ENGINE_TIER = 8,
-  LLMRT_ENGINE_MMAP = 9,     /* 1: map files; a file that shrinks then kills the process [0] */
-  LLMRT_ENGINE_PUMPED = 10,  /* 1: the host calls llmrt_engine_step; 0: own thread [0] */
+  LLMRT_ENGINE_MMAP = 9,         /* 1: map files; a file that shrinks then kills the process [0] */
+  LLMRT_ENGINE_PUMPED = 10,      /* 1: the host calls llmrt_engine_step; 0: own thread [0] */
   LLMRT_ENGINE_BLOCK_SIZE = 11,  /* tokens of a KV block: 16 or 32 [16] */
   LLMRT_ENGINE_STEP_TOKENS = 12, /* rows a step may hold; prompts are cut into such chunks [512] */
   LLMRT_ENGINE_LOG_LEVEL = 13,   /* llmrt_log_level that is kept [LLMRT_LOG_INFO] */
@@ -285,9 +286,9 @@ LLMRT_API llmrt_status llmrt_options_set_memory_hook(llmrt_options* options,
  * late or never, also inside the call; it returns 0, or another value if it will not run the job.
  * A job works with the engine while work comes without a pause, then returns; it keeps the thread's
  * floating-point mode, and its signals are the host's business. `submit` is called from the thread
- * that loads, plans or turns steps; it and the job's caller must not call into the library, and with
- * `user` it must stay valid until the engine is closed or freed. A job may be run after that, and
- * does nothing; the library must still be loaded. One that is never run keeps some 64 bytes.
+ * that loads, plans or turns steps; it and the job's caller must not call into the library, and
+ * with `user` it must stay valid until the engine is closed or freed. A job may be run after that,
+ * and does nothing; the library must still be loaded. One that is never run keeps some 64 bytes.
  */
 typedef void (*llmrt_job)(void* context);
 typedef int32_t (*llmrt_submit_job)(void* user, llmrt_job job, void* context);

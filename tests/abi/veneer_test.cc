@@ -128,7 +128,7 @@ std::vector<int32_t> TokensOn(const std::string& path, llmrt::Options options) {
   llmrt::Session session = engine.CreateSession();
   session.AppendText("Once upon a time");
   llmrt::Options stream_options = llmrt::Options::ForStream();
-  stream_options.Set(LLMRT_STREAM_MAX_TOKENS, 20);
+  stream_options.Set(LLMRT_STREAM_MAX_TOKENS, 200);  // many steps: a job joins or misses each
   llmrt::Stream stream = session.Submit(stream_options);
   while (stream.Info().state != LLMRT_STREAM_FINISHED) stream.Wait(1000);
   std::vector<int32_t> tokens = session.Tokens();

@@ -96,7 +96,7 @@ TEST_F(SlicesTest, ASliceHasPanelsForEveryThread) {
     for (const Cursor& cursor : CursorsOf(1, 1, threads)) {
       if (cursor.op == Op::kGateUp) units.insert(cursor.unit);
     }
-    EXPECT_EQ(*std::next(units.begin()), std::max(16, 8 * threads));
+    EXPECT_EQ(*std::next(units.begin()), 16 * threads);
   }
 }
 

@@ -114,7 +114,8 @@ TEST_P(ForwardPassBitsTest, LogitsAreTheSameForEverySliceAndThreadCount) {
       options.slice_cost = slice_cost;
       StepRunner runner(*file_, options);
       ExpectSameBits(runner.Run(tokens, 20), expected);
-      EXPECT_GT(runner.slices(), 100);
+      // Two steps of ten ops in each of two layers at most, and four others: some were cut.
+      EXPECT_GT(runner.slices(), 2 * (2 * 10 + 4));
     }
   }
 }
