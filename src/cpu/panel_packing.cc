@@ -41,6 +41,23 @@ float ReadF16(const uint8_t* bytes) {
   return numerics::F16ToF32(bits);
 }
 
+float ReadBF16(const uint8_t* bytes) {
+  uint16_t bits;
+  std::memcpy(&bits, bytes, sizeof(bits));
+  return numerics::BF16ToF32(bits);
+}
+
+// Values [begin, end) of a feature lie in runs of kRun, each kBytes long: take(first, count) for
+// each run or part of one, ascending.
+template <int64_t kRun, int64_t kBytes, typename Take>
+void UnpackRuns(const uint8_t* panel, int64_t feature, int64_t begin, int64_t end, Take take) {
+  for (int64_t k = begin; k < end;) {
+    const int64_t count = std::min(end - k, kRun - k % kRun);
+    take(panel + ((k / kRun * kPanelRows + feature) * kRun + k % kRun) * kBytes, count);
+    k += count;
+  }
+}
+
 // `count` dwords, one vector apart, to the feature's place in each.
 void ScatterDwords(const uint8_t* dwords, int64_t count, uint8_t* first) {
   for (int64_t v = 0; v < count; ++v) {
@@ -243,34 +260,36 @@ void UnpackBlock(WeightType type, const uint8_t* panel, int64_t feature, int64_t
   const uint8_t* planes =
       group + layout.planes_at + place.part * layout.plane_bytes + feature * kDword;
   const bool nibbles = layout.value_bytes == 256;
-  const int bias = WeightBias(type);
+  uint8_t biased[kBlockValues];
   for (int v = 0; v < 8; ++v) {
-    for (int i = 0; i < 4; ++i) {
-      int value = values[(nibbles ? v % 4 : v) * kVectorBytes + i];
-      if (nibbles) value = v < 4 ? value & 15 : value >> 4;
-      if (layout.plane_bytes == kVectorBytes) value |= (planes[i] >> v & 1) << 4;
-      if (layout.plane_bytes == 2 * kVectorBytes) {
-        value |= (planes[v / 4 * kVectorBytes + i] >> 2 * (v % 4) & 3) << 4;
-      }
-      out->q[4 * v + i] = static_cast<int8_t>(value - bias);
+    uint32_t dword = ReadU32(values + (nibbles ? v % 4 : v) * kVectorBytes);
+    if (nibbles) dword = dword >> v / 4 * 4 & Bytes(15);
+    if (layout.plane_bytes == kVectorBytes) dword |= (ReadU32(planes) >> v & Bytes(1)) << 4;
+    if (layout.plane_bytes == 2 * kVectorBytes) {
+      dword |= (ReadU32(planes + v / 4 * kVectorBytes) >> 2 * (v % 4) & Bytes(3)) << 4;
     }
+    std::memcpy(biased + v * kDword, &dword, kDword);
   }
+  const int bias = WeightBias(type);
+  for (int i = 0; i < kBlockValues; ++i) out->q[i] = static_cast<int8_t>(biased[i] - bias);
 }
 
 void UnpackFloats(WeightType type, const uint8_t* panel, int64_t feature, int64_t begin,
                   int64_t end, float* out) {
-  const int64_t bytes = backend::GeometryOf(type).bytes;
-  const int64_t run = type == WeightType::kBF16 ? 2 : 16;
-  for (int64_t k = begin; k < end; ++k) {
-    const uint8_t* in = panel + ((k / run * kPanelRows + feature) * run + k % run) * bytes;
-    if (type == WeightType::kF32) {
-      std::memcpy(&out[k - begin], in, sizeof(float));
-    } else {
-      uint16_t bits;
-      std::memcpy(&bits, in, sizeof(bits));
-      out[k - begin] =
-          type == WeightType::kF16 ? numerics::F16ToF32(bits) : numerics::BF16ToF32(bits);
-    }
+  switch (type) {
+    case WeightType::kF32:
+      return UnpackRuns<16, 4>(panel, feature, begin, end, [&](const uint8_t* in, int64_t count) {
+        std::memcpy(out, in, count * sizeof(float));
+        out += count;
+      });
+    case WeightType::kF16:
+      return UnpackRuns<16, 2>(panel, feature, begin, end, [&](const uint8_t* in, int64_t count) {
+        for (int64_t i = 0; i < count; ++i) *out++ = ReadF16(in + 2 * i);
+      });
+    default:
+      return UnpackRuns<2, 2>(panel, feature, begin, end, [&](const uint8_t* in, int64_t count) {
+        for (int64_t i = 0; i < count; ++i) *out++ = ReadBF16(in + 2 * i);
+      });
   }
 }
 
