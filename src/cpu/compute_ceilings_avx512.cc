@@ -33,7 +33,7 @@ uint32_t RunFloat(const ComputeOperands& operands, int64_t rounds) {
   __m512i all = _mm512_setzero_si512();
 #pragma GCC unroll 16
   for (const __m512 sum : sums) all = _mm512_add_epi32(all, _mm512_castps_si512(sum));
-  return static_cast<uint32_t>(_mm512_reduce_add_epi32(all));
+  return static_cast<uint32_t>(_mm512_reduce_or_epi32(all));
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ uint32_t RunInt8(const ComputeOperands& operands, int64_t rounds) {
   __m512i all = _mm512_setzero_si512();
 #pragma GCC unroll 16
   for (const __m512i sum : sums) all = _mm512_add_epi32(all, sum);
-  return static_cast<uint32_t>(_mm512_reduce_add_epi32(all));
+  return static_cast<uint32_t>(_mm512_reduce_or_epi32(all));
 }
 
 __attribute__((target("avx512bf16"))) uint32_t RunBFloat(const ComputeOperands& operands,
@@ -66,7 +66,7 @@ __attribute__((target("avx512bf16"))) uint32_t RunBFloat(const ComputeOperands& 
   __m512i all = _mm512_setzero_si512();
 #pragma GCC unroll 16
   for (const __m512 sum : sums) all = _mm512_add_epi32(all, _mm512_castps_si512(sum));
-  return static_cast<uint32_t>(_mm512_reduce_add_epi32(all));
+  return static_cast<uint32_t>(_mm512_reduce_or_epi32(all));
 }
 
 }  // namespace
