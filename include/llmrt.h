@@ -185,9 +185,9 @@ typedef enum llmrt_option {
   LLMRT_ENGINE_SESSIONS = 5,            /* full contexts that KV memory is planned for [1] */
   LLMRT_ENGINE_KV_TYPE = 6,  /* bytes: "f32", "f16", "bf16" ["f16"]; f32 if numerics: reference */
   LLMRT_ENGINE_NUMERICS = 7, /* bytes: "exact", "fast", "reference" ["exact"] */
-  /* bytes: "portable", "avx2", "avx512", "vnni", "amx", ""; "": the best ["" ]; CPU only. "amx",
-   * and
-   * "" where the processor has it, asks the system for the process' permission to use AMX. */
+  /* bytes: "portable", "avx2", "avx512", "vnni", "amx", ""; "": the best ["" ]; CPU only. Where the
+   * processor has AMX, "amx" and "" ask the system for the process' permission to use it, after
+   * which alternate signal stacks must be larger (some 11 KB); "vnni" does not ask. */
   LLMRT_ENGINE_TIER = 8,
   LLMRT_ENGINE_MMAP = 9,         /* 1: map files; a file that shrinks then kills the process [0] */
   LLMRT_ENGINE_PUMPED = 10,      /* 1: the host calls llmrt_engine_step; 0: own thread [0] */
@@ -309,8 +309,8 @@ LLMRT_API void llmrt_options_release(llmrt_options* options);
  * Ownership: the caller owns the source and releases it; models and engines keep what they need of
  *   it. Borrowed memory and a callback's `user` must live until the library no longer reads: until
  *   every model and engine made from the source is released or closed.
- * Thread safety: any thread. The read callback is called from the library's loading threads and
- *   from within model_open, one call at a time for each source.
+ * Thread safety: any thread. The read callback is called from within model_open and, in a load, by
+ *   one thread of the library's, never by a job of the host's; one call at a time for each source.
  * Errors: creating does not open anything, so a missing file shows in model_open or in the load. An
  *   empty path or name, or one with a NUL in it, gives INVALID_ARGUMENT.
  * Since: 1.

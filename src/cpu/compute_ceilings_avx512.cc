@@ -6,6 +6,15 @@
 namespace llmrt::cpu {
 namespace {
 
+// The sum of 16 lanes, modulo 2^32. (GCC's own reduction adds signed numbers, which must not wrap.)
+static inline __attribute__((always_inline)) uint32_t SumBits(__m512i lanes) {
+  alignas(64) uint32_t each[16];
+  _mm512_store_si512(each, lanes);
+  uint32_t sum = 0;
+  for (const uint32_t lane : each) sum += lane;
+  return sum;
+}
+
 constexpr int kFactors = 4;
 constexpr int kVectors = 4;
 constexpr int kTile = kVectors * kFactors;
@@ -33,7 +42,7 @@ uint32_t RunFloat(const ComputeOperands& operands, int64_t rounds) {
   __m512i all = _mm512_setzero_si512();
 #pragma GCC unroll 16
   for (const __m512 sum : sums) all = _mm512_add_epi32(all, _mm512_castps_si512(sum));
-  return static_cast<uint32_t>(_mm512_reduce_or_epi32(all));
+  return SumBits(all);
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ template <typename Tiles>
 LLMRT_512_INLINE void AddPairTile(const uint8_t* weights, const uint8_t* rows, int64_t stride,
                                   int64_t count, PairTilesScratch& scratch,
                                   float (*totals)[kPanelRows]) {
+  asm volatile("" : : : "memory");  // see tiles_amx.h
   Tiles::template Zero<0>();
   for (int64_t k = 0; k < count; k += kPairsK) {
     Tiles::LoadActivations(rows + k * 2, stride);

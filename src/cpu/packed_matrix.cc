@@ -14,6 +14,9 @@ namespace llmrt::cpu {
 
 using backend::WeightType;
 
+// Rows that come together fill whole panels.
+static_assert(backend::Backend::kRowsStep % kPanelRows == 0);
+
 absl::StatusOr<int64_t> PackedMatrix::Bytes(WeightType type, int64_t rows, int64_t cols) {
   // The same shapes are possible; panels add less than a factor of 64 to what bounds them.
   absl::StatusOr<int64_t> plain = ops::HostMatrix::Bytes(type, rows, cols);

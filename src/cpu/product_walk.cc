@@ -61,7 +61,7 @@ void ProductWalk::AddShare(const KernelTable& kernels, const backend::MatMulPara
 }
 
 // Level i of kLevels has half of the panels that the levels before it left, the last one has all of
-// them. Two threads: 8 tasks of an eighth to a 32nd, then 8 of a 64th of the whole.
+// them. Two threads: 12 tasks, of an eighth to a 32nd of the whole, then 8 of a 64th.
 void ProductWalk::CutPanels(int32_t threads) {
   for (int i = 0; i < count_; ++i) num_panels_ += shares_[i].num_panels;
   const int64_t level = kTasksPerLevel * threads;
@@ -80,11 +80,23 @@ int64_t ProductWalk::FirstPanelOf(int64_t task) const {
   return begin + (end - begin) * (task - level * tasks_a_level_) / tasks;
 }
 
+// The first share whose packed rows share `index` reads: products of one type read one copy.
+int ProductWalk::PackedBy(int index) const {
+  const Share& share = shares_[index];
+  int first = 0;
+  while (first < index && (shares_[first].kernel != share.kernel ||
+                           shares_[first].whole.activations != share.whole.activations ||
+                           shares_[first].whole.cols != share.whole.cols)) {
+    ++first;
+  }
+  return first;
+}
+
 int64_t ProductWalk::PackedBytesOf(int64_t rows) const {
   int64_t bytes = 0;
   for (int i = 0; i < count_; ++i) {
     const Share& share = shares_[i];
-    if (share.packing.tile == nullptr) continue;
+    if (share.packing.tile == nullptr || PackedBy(i) != i) continue;
     const RowTile tile = share.packing.tile(rows);
     bytes += CeilDiv(rows, tile.rows) * NumBlocks(share.whole) * tile.block_bytes;
   }
@@ -122,12 +134,8 @@ void ProductWalk::PlacePacked() {
     Share& share = shares_[i];
     MatMulTask& whole = share.whole;
     if (share.packing.tile != nullptr) {
-      // Products of one type read one copy.
-      const Share* same = std::find_if(shares_, shares_ + i, [&](const Share& before) {
-        return before.kernel == share.kernel && before.whole.activations == whole.activations;
-      });
-      if (same != &share) {
-        whole.packed = same->whole.packed;
+      if (const int by = PackedBy(i); by != i) {
+        whole.packed = shares_[by].whole.packed;
       } else {
         whole.packed = next;
         const RowTile tile = share.packing.tile(whole.num_rows);

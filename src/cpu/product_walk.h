@@ -52,6 +52,7 @@ class ProductWalk {
   // ones even out what the threads before did unequally.
   void CutPanels(int32_t threads);
   int64_t FirstPanelOf(int64_t task) const;
+  int PackedBy(int index) const;
   int64_t PackedBytesOf(int64_t rows) const;
   int64_t RowsThatFit(int64_t rows) const;
   void PlacePacked();

@@ -15,7 +15,8 @@ namespace llmrt::cpu {
 
 struct AmxTiles {
   // Between Configure and Release the thread's tile registers are the kernel's. Both are cheap, and
-  // a host that uses tiles itself keeps nothing in them across a call, as the ABI has it.
+  // a host that uses tiles itself keeps nothing in them across a call: they are the caller's to
+  // save.
   static inline __attribute__((always_inline)) void Configure(int bytes_a) {
     struct alignas(64) Config {
       uint8_t palette;
@@ -47,6 +48,8 @@ struct AmxTiles {
     if constexpr (kTile == 0) _tile_zero(0);
     if constexpr (kTile == 1) _tile_zero(1);
   }
+  // GCC's intrinsic does not say that it reads memory: whoever has just written what is loaded puts
+  // a barrier for the compiler before (Configure is one).
   static inline __attribute__((always_inline)) void LoadActivations(const void* from,
                                                                     int64_t stride) {
     _tile_loadd(4, from, stride);

@@ -13,8 +13,7 @@ namespace {
 using backend::Matrix;
 
 // Output features of a matrix product are cut on this boundary: a multiple of every backend's panel
-// (the CPU packs 8 features side by side, portable kernels take 16), so that no panel is worked
-// twice.
+// (the CPU packs 16 features side by side), so that no panel is worked twice.
 constexpr int64_t kFeatureStep = 16;
 // Features that one thread works on at least: a shorter range leaves threads without work.
 constexpr int64_t kFeaturesPerThread = 16;

@@ -19,7 +19,7 @@ using formats::TensorInfo;
 constexpr int64_t kPieceBytes = 128 << 10;
 constexpr int64_t kPiecesAChunk = 16;
 
-// Places of two threads share no line of the cache.
+// Two parts of a place share no line of the cache.
 constexpr int64_t kPlaceAlignment = 128;
 
 constexpr int64_t RoundUp(int64_t value, int64_t step) { return (value + step - 1) / step * step; }

@@ -120,22 +120,33 @@ void MatMulBF16(const MatMulTask& task) {
   x512::MatMulPairs<ImitatedTiles>(task, avx512::MatMulBF16);
 }
 
-KernelTable MakeTable() {
-  KernelTable table = kVnniKernels;
-  table.matmul[static_cast<int>(WeightType::kBF16)] = MatMulBF16;
-  table.matmul[static_cast<int>(WeightType::kQ8_0)] = MatMulBytes<WeightType::kQ8_0>;
-  table.matmul[static_cast<int>(WeightType::kQ4_0)] = MatMulBytes<WeightType::kQ4_0>;
-  table.matmul[static_cast<int>(WeightType::kQ4_1)] = MatMulBytes<WeightType::kQ4_1>;
-  table.matmul[static_cast<int>(WeightType::kQ5_0)] = MatMulBytes<WeightType::kQ5_0>;
-  table.matmul[static_cast<int>(WeightType::kQ5_1)] = MatMulBytes<WeightType::kQ5_1>;
-  table.matmul[static_cast<int>(WeightType::kQ4_K)] = MatMulBytes<WeightType::kQ4_K>;
-  table.matmul[static_cast<int>(WeightType::kQ5_K)] = MatMulBytes<WeightType::kQ5_K>;
-  table.matmul[static_cast<int>(WeightType::kQ6_K)] = MatMulBytes<WeightType::kQ6_K>;
-  return table;
-}
-
 }  // namespace
 
-extern const KernelTable kImitatedAmxKernels = MakeTable();
+// Addresses only, known to the linker: an initializer that runs would do so with instructions that
+// not every machine of these tests has.
+extern constinit const KernelTable kImitatedAmxKernels = {
+    .matmul = {avx512::MatMulF32, avx512::MatMulF16, MatMulBF16, MatMulBytes<WeightType::kQ8_0>,
+               MatMulBytes<WeightType::kQ4_0>, MatMulBytes<WeightType::kQ4_1>,
+               MatMulBytes<WeightType::kQ5_0>, MatMulBytes<WeightType::kQ5_1>,
+               MatMulBytes<WeightType::kQ4_K>, MatMulBytes<WeightType::kQ5_K>,
+               MatMulBytes<WeightType::kQ6_K>},
+    .packing = {{},
+                {},
+                {},
+                {avx512::TileQ8_0, avx512::PackQ8_0},
+                {avx512::TileQ4_0, avx512::PackQ4_0},
+                {avx512::TileQ4_1, avx512::PackQ4_1},
+                {avx512::TileQ5_0, avx512::PackQ5_0},
+                {avx512::TileQ5_1, avx512::PackQ5_1},
+                {avx512::TileQ4_K, avx512::PackQ4_K},
+                {avx512::TileQ5_K, avx512::PackQ5_K},
+                {avx512::TileQ6_K, avx512::PackQ6_K}},
+    .attention = {avx512::AttentionF32, avx512::AttentionF16, avx512::AttentionBF16},
+    .store_kv = {avx2::StoreKvF32, avx2::StoreKvF16, avx2::StoreKvBF16},
+    .prepare = {avx2::PrepareF32, avx2::PrepareBF16, avx2::PrepareInt8},
+    .rms_norm = avx2::RmsNorm,
+    .rope = avx2::Rope,
+    .swiglu = avx2::SwiGlu,
+};
 
 }  // namespace llmrt::cpu

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "cpu/cpu_features.h"
 #include "gtest/gtest.h"
 #include "ops/matmul.h"
 #include "ops/prepare.h"
@@ -105,20 +106,24 @@ void CheckEveryRowCount(WeightType type, CpuTier tier) {
   constexpr int64_t kRowsMax = 130;
   const int64_t k = backend::GeometryOf(type).values == 256 ? 768 : 544;
   MatMulCase test(random, type, 19, k, kRowsMax, Spread::kWide);
+  // Imitated tile registers take a hundred times as long: beside the edges of tiles only.
+  const bool imitated = tier == CpuTier::kAmx && !UseAmx();
   for (int64_t rows = 1; rows <= kRowsMax; ++rows) {
+    if (imitated && rows > 18 && (rows + 1) % 16 > 2) continue;
     const int32_t threads = static_cast<int32_t>(1 + rows % 4);
     test.Check(random, BackendFor(tier, threads), rows, rows % 2 == 0);
     if (testing::Test::HasFatalFailure()) return;
   }
 }
 
-// Numbers of features at which a task gets one panel more: panels of 16, eight tasks a thread
-// (cpu_backend.cc), so from 16 panels a thread on.
+// Numbers of features at which a walk is cut otherwise (product_walk.cc): a panel is a task up to
+// ten panels a thread. And, on one thread, the numbers of panels that many rows are multiplied with
+// at a time (16 in avx2, 32 in avx512 and above) and those beside them.
 void CheckTaskThresholds(WeightType type, CpuTier tier) {
   ops::Random random(31);
   const int64_t k = backend::GeometryOf(type).values == 256 ? 256 : 32;
   for (int32_t threads = 1; threads <= 4; ++threads) {
-    for (const int64_t panels : {16 * threads - 1, 16 * threads, 24 * threads}) {
+    for (const int64_t panels : {10 * threads - 1, 10 * threads, 20 * threads + 3}) {
       for (const int64_t beside : {-1, 0, 1}) {
         MatMulCase test(random, type, panels * 16 + beside, k, 3, Spread::kNormal);
         for (const int64_t rows : {1, 2, 3})
@@ -126,6 +131,12 @@ void CheckTaskThresholds(WeightType type, CpuTier tier) {
         if (testing::Test::HasFatalFailure()) return;
       }
     }
+  }
+  // A walk on one thread gives each of its first tasks a quarter of the panels.
+  for (const int64_t panels : {4 * 33, 4 * 65}) {
+    MatMulCase test(random, type, panels * 16 + 5, k, 17, Spread::kNormal);
+    test.Check(random, BackendFor(tier, 1), 17, true);
+    if (testing::Test::HasFatalFailure()) return;
   }
 }
 

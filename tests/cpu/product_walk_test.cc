@@ -137,14 +137,14 @@ TEST_F(ProductWalkTest, TasksBecomeSmallerAndCoverEveryPanelOnce) {
 }
 
 TEST_F(ProductWalkTest, RowsThatDoNotFitGoInPassesOfWholeTiles) {
-  // Both products are of one type and read one copy, but room is kept for two: two tiles a pass.
-  notes.bytes_a_row = kPackedBytes / (2 * 2 * 16 * (kCols / 32));
+  // Both products are of one type and read one copy: two tiles a pass.
+  notes.bytes_a_row = kPackedBytes / (2 * 16 * (kCols / 32));
   EXPECT_EQ(Walk(kRowsMax, {0, 47}), 4);  // 32, 32, 32 and 4 rows
   ExpectAllOnce(kRowsMax, {0, 47});
 }
 
 TEST_F(ProductWalkTest, WhereNoWholeTileFitsFewerRowsGoTogether) {
-  notes.bytes_a_row = kPackedBytes / (2 * 8 * (kCols / 32));
+  notes.bytes_a_row = kPackedBytes / (8 * (kCols / 32));
   EXPECT_EQ(Walk(9, {0, 47}), 2);  // 8 and 1
   ExpectAllOnce(9, {0, 47});
 }

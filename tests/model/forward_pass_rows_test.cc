@@ -32,8 +32,7 @@ struct Case {
 
 std::string Name(const ::testing::TestParamInfo<Case>& info) {
   return std::string(backend::GeometryOf(info.param.type).name) +
-         (info.param.tier == CpuTier::kPortable ? "Portable" : "Avx2") +
-         (info.param.mixed ? "Mixed" : "");
+         testing::NameOfTier(info.param.tier) + (info.param.mixed ? "Mixed" : "");
 }
 
 // A sequence may lose all its rows or the last ones.
