@@ -10,7 +10,7 @@ namespace {
 using backend::Range;
 
 // Tasks a thread gets where there is enough to do: they even out threads that were interrupted.
-constexpr int64_t kTasksPerThread = 4;
+constexpr int64_t kAttentionTasksPerThread = 4;
 
 // Queries that are kept together rather than given to more tasks: they share the look-up and the
 // conversion of a tile, which cost as much as about two of them.
@@ -34,7 +34,7 @@ AttentionTasks::AttentionTasks(const backend::AttentionParams& params, Range hea
   group_each_ = std::min(DivideUp(group_, parts), queries_max);
   const int64_t most = queries_max / group_each_;
   const int64_t least = std::min(most, DivideUp(kQueriesTogether, group_each_));
-  const int64_t even = rows_.size() * num_kv_heads_ / (kTasksPerThread * threads);
+  const int64_t even = rows_.size() * num_kv_heads_ / (kAttentionTasksPerThread * threads);
   // Windows of about one size.
   const int64_t windows = DivideUp(rows_.size(), std::clamp(even, least, most));
   rows_each_ = DivideUp(rows_.size(), windows);

@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 // Some 50 us of each loop, so that a thread that lost its core for a while holds nobody up for
 // long.
 constexpr double kTaskOperations = 5e6;
-constexpr int64_t kTasksPerThread = 40;
+constexpr int64_t kMeasuredTasksPerThread = 40;
 constexpr int kTurns = 8;
 
 struct NamedLoop {
@@ -75,7 +75,7 @@ std::unique_ptr<ComputeOperands> RandomOperands() {
 double MeasureOnce(ThreadPool& pool, const ComputeLoop& loop, const ComputeOperands& operands) {
   const int64_t rounds =
       std::max<int64_t>(1, static_cast<int64_t>(kTaskOperations) / loop.operations_per_round);
-  const int64_t tasks = kTasksPerThread * pool.threads();
+  const int64_t tasks = kMeasuredTasksPerThread * pool.threads();
   std::atomic<uint32_t> sink{0};
   const Clock::time_point begin = Clock::now();
   const absl::Status status = pool.Run(tasks, [&](int64_t, int32_t) {

@@ -2,22 +2,11 @@
 #include <immintrin.h>
 
 #include "cpu/compute_loops.h"
+#include "cpu/compute_loops_512.h"
 
 namespace llmrt::cpu {
 namespace {
 
-// The sum of 16 lanes, modulo 2^32. (GCC's own reduction adds signed numbers, which must not wrap.)
-static inline __attribute__((always_inline)) uint32_t SumBits(__m512i lanes) {
-  alignas(64) uint32_t each[16];
-  _mm512_store_si512(each, lanes);
-  uint32_t sum = 0;
-  for (const uint32_t lane : each) sum += lane;
-  return sum;
-}
-
-constexpr int kFactors = 4;
-constexpr int kVectors = 4;
-constexpr int kTile = kVectors * kFactors;
 constexpr int kFloatVectors = sizeof(ComputeOperands::floats) / 64;
 
 uint32_t RunFloat(const ComputeOperands& operands, int64_t rounds) {

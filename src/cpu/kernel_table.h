@@ -1,5 +1,5 @@
 // The kernels of one tier as a table of functions. A tier's files hold static functions only and
-// include nothing but this header, <immintrin.h> and headers without code: an inline function
+// include headers whose code is static and inlined by force, or none: an inline function
 // compiled there would be a weak symbol full of instructions that older processors lack, and the
 // linker might pick that copy for everyone (tests/cpu/symbols_test.cc checks the objects).
 //

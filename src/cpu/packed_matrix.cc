@@ -18,7 +18,7 @@ using backend::WeightType;
 static_assert(backend::Backend::kRowsStep % kPanelRows == 0);
 
 absl::StatusOr<int64_t> PackedMatrix::Bytes(WeightType type, int64_t rows, int64_t cols) {
-  // The same shapes are possible; panels add less than a factor of 64 to what bounds them.
+  // The same shapes are possible; those near the bound grow by less than a factor of 64.
   absl::StatusOr<int64_t> plain = ops::HostMatrix::Bytes(type, rows, cols);
   if (!plain.ok()) return plain.status();
   if (*plain > std::numeric_limits<int64_t>::max() / 64) {

@@ -18,7 +18,8 @@
 // Values are stored unsigned, WeightBias(type) above what they mean, as vpdpbusd wants them.
 //
 // F32 and F16 lie as [16 of K][16 features][16 values]; BF16 as [32 of K][16 pairs][16][2]. The
-// last group of a row is padded with zeros; so are the features that the last panel lacks.
+// last group of a row is padded with zeros; in quantized types its missing blocks hold anything,
+// and nobody reads them. Features that the last panel lacks are zeros.
 #pragma once
 
 #include <cstdint>

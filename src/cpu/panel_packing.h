@@ -10,7 +10,8 @@
 namespace llmrt::cpu {
 
 // Writes the `cols` values of a row, in the format of its file, into feature `feature` (0 to 15) of
-// the panel at `panel`, padding included. Different features of a panel touch different bytes.
+// the panel at `panel`; F32, F16 and BF16 with their padding. Different features of a panel touch
+// different bytes.
 void PackRow(backend::WeightType type, const uint8_t* row, int64_t cols, int64_t feature,
              uint8_t* panel);
 

@@ -1,6 +1,5 @@
 // Eight floats at a time: the functions of src/numerics in AVX2, step for step and so bit for bit.
-// For
-// *_avx2.cc only. Everything is static and inlined by force: a weak symbol made of these
+// For *_avx2.cc only. Everything is static and inlined by force: a weak symbol made of these
 // instructions could be linked into code for older processors.
 #pragma once
 
@@ -20,19 +19,6 @@ LLMRT_AVX2_INLINE int64_t Max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 LLMRT_AVX2_INLINE int64_t RoundUp(int64_t value, int64_t unit) {
   return (value + unit - 1) / unit * unit;
-}
-
-// Asks for the cache lines that begin in bytes [begin, end) of each of eight rows, `ahead` bytes
-// further on. The rows of a panel are eight short streams that the processor's own prefetching does
-// not follow from one panel to the next. Into the second cache: asked for in the first one, they
-// hold up its loads.
-LLMRT_AVX2_INLINE void PrefetchRows(const uint8_t* const (&rows)[8], int64_t begin, int64_t end,
-                                    int64_t ahead) {
-  for (int64_t line = RoundUp(begin, 64); line < end; line += 64) {
-    for (const uint8_t* row : rows) {
-      _mm_prefetch(reinterpret_cast<const char*>(row + ahead + line), _MM_HINT_T1);
-    }
-  }
 }
 
 // Sixteen virtual lanes: lanes 0-7 and 8-15.
@@ -143,26 +129,6 @@ LLMRT_AVX2_INLINE __m128i NarrowBF16(__m256 value) {
   // PACKUSDW packs within halves of 128 bits: bring the two results together.
   const __m256i packed = _mm256_packus_epi32(narrow, narrow);
   return _mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, _MM_SHUFFLE(3, 1, 2, 0)));
-}
-
-// Transposes eight rows of eight 32-bit elements.
-LLMRT_AVX2_INLINE void Transpose8x8(__m256i (&r)[8]) {
-  __m256i t[8];
-  for (int i = 0; i < 8; i += 2) {
-    t[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
-    t[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
-  }
-  __m256i u[8];
-  for (int i = 0; i < 8; i += 4) {
-    u[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
-    u[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
-    u[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
-    u[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
-  }
-  for (int i = 0; i < 4; ++i) {
-    r[i] = _mm256_permute2x128_si256(u[i], u[i + 4], 0x20);
-    r[i + 4] = _mm256_permute2x128_si256(u[i], u[i + 4], 0x31);
-  }
 }
 
 }  // namespace llmrt::cpu::avx2

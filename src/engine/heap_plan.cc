@@ -21,7 +21,7 @@ using memory::HeapBytesOf;
 // A shared pointer's counts stand before the object.
 constexpr int64_t kSharedCounts = 16;
 
-// An object of the backend for each matrix: storage, type and sizes (ops::HostMatrix has 80 bytes).
+// An object of the backend for each matrix: storage, type and sizes (80 bytes hold each of them).
 constexpr int64_t kMatrixObject = HeapBytesOf(80);
 constexpr int64_t kMatricesALayer = 7;
 
