@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "memory/counted_heap.h"
 
 namespace llmrt::abi {
 namespace {
@@ -63,6 +64,8 @@ uint32_t HandleTable::TakeSlot(Shard& shard) {
   const int chunk = std::bit_width(index / kFirstChunkSlots + 1) - 1;
   if (chunk >= kChunks) return kNoSlot;
   if (shard.chunks[chunk] == nullptr) {
+    // Handles of other engines will use it, too, and it stays: the process pays.
+    const memory::ScopedHeapAccount process(nullptr);
     shard.chunks[chunk] = new (std::nothrow) Entry[kFirstChunkSlots << chunk];
     if (shard.chunks[chunk] == nullptr) return kNoSlot;
   }

@@ -81,16 +81,19 @@ llmrt_status llmrt_session_submit(llmrt_session* session, llmrt_options* options
                                   llmrt_stream** stream) {
   return Enter([&]() -> absl::Status {
     ABI_ASSIGN_OR_RETURN(const auto parent, Find(session));
-    // The stream keeps its options, so they are the engine's memory.
-    const llmrt::memory::ScopedHeapAccount account(parent->session->heap());
-    ABI_ASSIGN_OR_RETURN(auto stream_options, StreamOptionsOf(options));
+    absl::StatusOr<llmrt::engine::StreamOptions> stream_options = [&] {
+      // The stream keeps them, so they are the engine's memory.
+      const llmrt::memory::ScopedHeapAccount account(parent->session->heap());
+      return StreamOptionsOf(options);
+    }();
+    ABI_RETURN_IF_ERROR(stream_options.status());
     ABI_RETURN_IF_ERROR(CheckOutput(stream, "stream"));
     const auto object = std::make_shared<StreamObject>();
     object->engine = parent->engine;
     // What can fail comes first: once it is submitted, the prompt belongs to the session.
     Reservation<llmrt_stream> reservation;
     ABI_RETURN_IF_ERROR(reservation.Take());
-    ABI_ASSIGN_OR_RETURN(object->stream, parent->session->Submit(std::move(stream_options)));
+    ABI_ASSIGN_OR_RETURN(object->stream, parent->session->Submit(*std::move(stream_options)));
     object->stream->SetTag(reservation.value());
     llmrt_stream* const handle = reservation.Publish(object, parent->engine.get());
     ABI_RETURN_IF_ERROR(CheckStillOpen(*parent->engine, HandleType::kStream, ValueOf(handle)));

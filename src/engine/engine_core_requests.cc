@@ -260,6 +260,7 @@ absl::Status EngineCore::Submit(
     if (options.prompt_logprobs && prompt.first_new > 0) {
       prompt.cached = std::min(prompt.cached, prompt.first_new - 1);
     }
+    prompt.room = session->context_length - prompt.length;
     absl::StatusOr<std::shared_ptr<StreamState>> created =
         StreamState::Create(std::move(options), prompt, ready_, options_.pumped);
     if (!created.ok()) return created.status();

@@ -61,8 +61,8 @@ int64_t SessionHeapBytes(int64_t context_length, int32_t block_size) {
   constexpr int64_t kLists = 2 * (2 * sizeof(void*) + sizeof(std::weak_ptr<StreamState>));
   return HeapBytesOf(sizeof(Session) + kSharedCounts) +
          HeapBytesOf(sizeof(Stream) + kSharedCounts) +
-         SessionState::HeapBytes(context_length, block_size) + StreamState::HeapBytes() +
-         HeapBytesOf(sizeof(ActiveStream)) + kLists;
+         SessionState::HeapBytes(context_length, block_size) +
+         StreamState::HeapBytes(context_length) + HeapBytesOf(sizeof(ActiveStream)) + kLists;
 }
 
 int64_t RunningHeapBytes(const HeapShape& shape, int64_t kv_blocks, int64_t context_length) {

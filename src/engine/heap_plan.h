@@ -31,7 +31,7 @@ int64_t LoadingHeapBytes(const HeapShape& shape);
 // After the load, before there is a session.
 int64_t LoadedHeapBytes(const HeapShape& shape, int64_t kv_blocks);
 
-// Of one session that holds `context_length` tokens, with a stream that is read as it runs.
+// Of one session that holds `context_length` tokens, with a stream of which nothing is read yet.
 int64_t SessionHeapBytes(int64_t context_length, int32_t block_size);
 
 // What streams that run may still allocate, by number of sessions: part of RunningHeapBytes, and

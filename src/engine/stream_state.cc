@@ -24,8 +24,14 @@ absl::Status AlreadyDelivered() {
       "the stream's end was already delivered, or the stream is released; submit another");
 }
 
-// libstdc++'s deque has a map of 8 nodes at first, and nodes of this size.
-constexpr int64_t kQueueNodeBytes = 512;
+// Bytes of a token's text that are there from the start: English takes 4, Chinese up to 6.
+constexpr int64_t kTextBytes = 6;
+
+// Tokens that can lie unread at once, one at least.
+int64_t QueueCapacity(const StreamOptions& options, int64_t room) {
+  const int64_t wanted = options.max_tokens < 0 ? room : std::min(room, options.max_tokens);
+  return std::max<int64_t>(1, std::min<int64_t>(wanted, options.queue_tokens));
+}
 
 // Bytes of the longest prefix of whole characters that `capacity` holds. `text` is valid UTF-8
 // unless it is raw, where every byte may end a piece.
@@ -63,7 +69,9 @@ StreamState::StreamState(StreamOptions options, const PromptShape& prompt,
       prompt_(prompt),
       ready_(std::move(ready)),
       pumped_(pumped),
-      submitted_(Clock::now()) {
+      submitted_(Clock::now()),
+      tokens_(QueueCapacity(options_, prompt.room)) {
+  text_.reserve(static_cast<size_t>(kTextBytes * tokens_.capacity()));
   info_.seed = options_.sampling.seed;
   info_.prompt_tokens = prompt.length;
   info_.cached_tokens = prompt.cached;
@@ -85,18 +93,18 @@ absl::StatusOr<std::shared_ptr<StreamState>> StreamState::Create(StreamOptions o
   return state;
 }
 
-int64_t StreamState::HeapBytes() {
+int64_t StreamState::HeapBytes(int64_t context_length) {
   using memory::HeapBytesOf;
-  constexpr int64_t kMap = HeapBytesOf(8 * sizeof(void*));
   constexpr int64_t kSharedCounts = 24;  // of a pointer that was taken over
-  return HeapBytesOf(sizeof(StreamState)) + HeapBytesOf(kSharedCounts) +
-         2 * (kMap + HeapBytesOf(kQueueNodeBytes)) + RunningHeapBytes();
+  // The best tokens' deque, though it is empty: libstdc++ begins with 8 pointers and one node.
+  constexpr int64_t kDeque = HeapBytesOf(8 * sizeof(void*)) + HeapBytesOf(512);
+  const int64_t tokens = QueueCapacity({}, context_length);
+  return HeapBytesOf(sizeof(StreamState)) + HeapBytesOf(kSharedCounts) + kDeque +
+         HeapBytesOf(tokens * int64_t{sizeof(OutputToken)}) + HeapBytesOf(kTextBytes * tokens + 1) +
+         RunningHeapBytes();
 }
 
-int64_t StreamState::RunningHeapBytes() {
-  // What is pushed and popped lies in two nodes at times.
-  return memory::HeapBytesOf(kQueueNodeBytes) + memory::HeapBytesOf(128);
-}
+int64_t StreamState::RunningHeapBytes() { return memory::HeapBytesOf(128); }
 
 int64_t StreamState::MicrosSinceSubmit() const {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - submitted_).count();
@@ -104,7 +112,7 @@ int64_t StreamState::MicrosSinceSubmit() const {
 
 bool StreamState::MayRun(bool paused) const {
   std::lock_guard<std::mutex> lock(mu_);
-  return paused ? IsHalfRead() : static_cast<int64_t>(tokens_.size()) < options_.queue_tokens;
+  return paused ? IsHalfRead() : tokens_.size() < options_.queue_tokens;
 }
 
 void StreamState::SetProgress(Phase phase, int64_t preemptions, int64_t tokens_recomputed) {
@@ -126,13 +134,8 @@ bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
     // Everything that can fail comes before the first visible change.
     text_.reserve(text_.size() + text.size());
     const int64_t text_end = text_read_ + static_cast<int64_t>(text_.size() + text.size());
-    tokens_.push_back({draw.token, draw.logprob, text_end});
-    try {
-      if (options_.sampling.top_logprobs > 0) top_.push_back(std::move(draw.top));
-    } catch (...) {
-      tokens_.pop_back();
-      throw;
-    }
+    if (options_.sampling.top_logprobs > 0) top_.push_back(std::move(draw.top));
+    tokens_.Push({draw.token, draw.logprob, text_end});
     text_.append(text);
     DropOldTops();
     ++generated_;
@@ -191,9 +194,8 @@ void StreamState::DropOldTops() {
 }
 
 void StreamState::DropReadTokens() {
-  while (!tokens_.empty() && first_token_ < first_unread_ &&
-         tokens_.front().text_end <= text_read_) {
-    tokens_.pop_front();
+  while (!tokens_.empty() && first_token_ < first_unread_ && tokens_[0].text_end <= text_read_) {
+    tokens_.DropOldest();
     ++first_token_;
   }
 }
@@ -202,15 +204,15 @@ void StreamState::TakeTokens(const ReadBuffers& buffers, ReadResult& result) {
   result.first_token = first_unread_;
   if (buffers.tokens == nullptr && buffers.logprobs == nullptr) {
     // Who wants the text alone passes over the tokens whose text is read.
-    const size_t unread = static_cast<size_t>(first_unread_ - first_token_);
-    for (size_t i = unread; i < tokens_.size() && tokens_[i].text_end <= text_read_; ++i) {
+    for (int64_t i = first_unread_ - first_token_;
+         i < tokens_.size() && tokens_[i].text_end <= text_read_; ++i) {
       ++first_unread_;
     }
     return;
   }
   const int64_t count = std::min(UnreadTokens(), buffers.tokens_capacity);
   for (int64_t i = 0; i < count; ++i) {
-    const OutputToken& token = tokens_[static_cast<size_t>(first_unread_ - first_token_)];
+    const OutputToken& token = tokens_[first_unread_ - first_token_];
     if (buffers.tokens != nullptr) buffers.tokens[i] = token.token;
     if (buffers.logprobs != nullptr) buffers.logprobs[i] = token.logprob;
     ++first_unread_;

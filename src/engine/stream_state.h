@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "engine/bounded_queue.h"
 #include "engine/options.h"
 #include "engine/stream.h"
 #include "sampling/sampler.h"
@@ -44,6 +45,7 @@ struct PromptShape {
   int64_t first_new = 0;  // the first that was appended for this stream
   int64_t length = 0;
   int64_t cached = 0;
+  int64_t room = INT64_MAX;  // tokens that the session may still hold
 };
 
 class StreamState {
@@ -54,10 +56,10 @@ class StreamState {
                                                              std::shared_ptr<ReadySignal> ready,
                                                              bool pumped);
 
-  // Of a stream that is read as it runs, for plans: itself, its two queues (of log-probabilities an
-  // empty one) and the text of the same tokens. What a stream is asked for beyond that (thousands
-  // of unread tokens, log-probabilities, long stop strings) is not planned.
-  static int64_t HeapBytes();
+  // Of a stream that nobody reads before its end, for plans: itself, its queue and the text of as
+  // many tokens. Both are there from the start, so no token fails for want of memory. What a stream
+  // is asked for beyond that (longer queues, log-probabilities, long stop strings) is not planned.
+  static int64_t HeapBytes(int64_t context_length);
   // Of these, what comes while it runs.
   static int64_t RunningHeapBytes();
 
@@ -74,8 +76,8 @@ class StreamState {
   // Where it stands, how often it was preempted, and how many tokens were computed again for that.
   void SetProgress(Phase phase, int64_t preemptions, int64_t tokens_recomputed);
   int64_t generated() const { return generated_; }
-  // Adds a token and its bytes; true when a stop string is now complete. On an exception nothing of
-  // the token is visible.
+  // Adds a token and its bytes; true when a stop string is now complete. MayRun must have said yes.
+  // On an exception nothing of the token is visible.
   bool Push(sampling::Draw draw, std::string_view bytes);
   // That of the prompt's token at `position`; they come in order.
   void SetPromptLogprob(int64_t position, float logprob);
@@ -113,15 +115,11 @@ class StreamState {
   StreamState(StreamOptions options, const PromptShape& prompt, std::shared_ptr<ReadySignal> ready,
               bool pumped);
   int64_t MicrosSinceSubmit() const;
-  int64_t UnreadTokens() const {
-    return first_token_ + static_cast<int64_t>(tokens_.size()) - first_unread_;
-  }
+  int64_t UnreadTokens() const { return first_token_ + tokens_.size() - first_unread_; }
   bool Readable() const {
     return !delivered_ && (UnreadTokens() > 0 || !text_.empty() || finished_);
   }
-  bool IsHalfRead() const {
-    return static_cast<int64_t>(tokens_.size()) <= options_.queue_tokens / 2;
-  }
+  bool IsHalfRead() const { return tokens_.size() <= options_.queue_tokens / 2; }
   void DropReadTokens();
   void DropOldTops();
   void TakeTokens(const ReadBuffers& buffers, ReadResult& result);
@@ -141,8 +139,8 @@ class StreamState {
   // Guarded by mu_.
   text::StopMatcher stops_;
   text::Utf8Stream characters_;
-  std::deque<OutputToken> tokens_;                       // of which the id or the text is unread
-  int64_t first_token_ = 0;                              // index in the output of tokens_.front()
+  BoundedQueue<OutputToken> tokens_;                     // of which the id or the text is unread
+  int64_t first_token_ = 0;                              // index in the output of tokens_[0]
   int64_t first_unread_ = 0;                             // index of the first whose id is unread
   std::string text_;                                     // unread, whole characters
   int64_t text_read_ = 0;                                // bytes of the text before text_

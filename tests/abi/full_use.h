@@ -64,7 +64,8 @@ inline std::pair<std::vector<int32_t>, int32_t> ReadToTheEnd(Stream& stream) {
   }
 }
 
-// Every planned session filled to its context: a prompt, and a stream for the last tokens.
+// Every planned session filled to its context, a prompt and a stream for the last tokens; then
+// taken back to where a stream may fill all of it, and nobody reads.
 inline void UseFully(Engine& engine, int64_t sessions) {
   const int64_t context = engine.Plan().context_length;
   const std::vector<int32_t> prompt(static_cast<size_t>(context > 8 ? context - 8 : 1), 5);
@@ -77,6 +78,16 @@ inline void UseFully(Engine& engine, int64_t sessions) {
   }
   for (Stream& stream : streams) {
     ASSERT_EQ(ReadToTheEnd(stream).second, LLMRT_FINISH_CONTEXT_FULL) << stream.Message();
+  }
+  streams.clear();
+  for (Session& session : open) {
+    session.Rewind(0);
+    session.AppendTokens({5});
+    streams.push_back(session.Submit(StreamOptions(-1)));
+  }
+  for (Stream& stream : streams) stream.Cancel();
+  for (Stream& stream : streams) {
+    ASSERT_NE(ReadToTheEnd(stream).second, LLMRT_FINISH_ERROR) << stream.Message();
   }
 }
 

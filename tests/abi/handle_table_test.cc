@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "memory/budget.h"
+#include "memory/counted_heap.h"
 
 namespace llmrt::abi {
 namespace {
@@ -35,6 +37,15 @@ TEST_F(HandleTableTest, FindsWhatWasPublished) {
   EXPECT_EQ(TypeOf(handle), kType);
   EXPECT_EQ(table_.Find(handle, kType), object);
   EXPECT_TRUE(table_.Release(handle, kType));
+}
+
+TEST_F(HandleTableTest, SlotsStayAndAreNobodysMemory) {
+  const memory::BudgetRef engine = memory::Budget::Create(0, nullptr);
+  std::vector<HandleValue> handles(5000);
+  const memory::ScopedHeapAccount account(engine.get());
+  for (HandleValue& handle : handles) handle = table_.Reserve(kType).value();
+  EXPECT_EQ(engine->peak_bytes(), 0);
+  for (const HandleValue handle : handles) table_.Abandon(handle);
 }
 
 TEST_F(HandleTableTest, HandlesAreNoAddresses) {

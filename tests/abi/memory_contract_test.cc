@@ -61,6 +61,9 @@ TEST(MemoryContractTest, FullUseComesWithinTwoPercentOfThePlanUnderABudget) {
     // To the byte, and with room for about half of the KV.
     ExpectTheContractHolds(path, {.budget = whole.total_bytes});
     ExpectTheContractHolds(path, {.budget = whole.total_bytes - whole.kv_bytes / 2});
+    Shape many = {.sessions = 64, .context = 64};
+    many.budget = llmrt::Model(llmrt::Source::FromPath(path)).Plan(OptionsFor(many)).total_bytes;
+    ExpectTheContractHolds(path, many);
   }
 }
 

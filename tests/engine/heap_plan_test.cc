@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "engine/engine_core.h"
@@ -60,11 +61,15 @@ TEST_F(HeapPlanTest, ASessionWithAStreamTakesLittleLessThanItsPart) {
     Open(options);
     const int64_t before = engine_->GetInfo()->heap_bytes;
     auto session = engine_->CreateSession({}).value();
-    ASSERT_TRUE(session->AppendTokens(std::vector<int32_t>(context - 10, 3)).ok());
     StreamOptions greedy;
     greedy.ignore_eos = true;
+    // A prompt that fills it, then a stream that does.
+    ASSERT_TRUE(session->AppendTokens(std::vector<int32_t>(context - 10, 3)).ok());
+    llmrt::testing::ReadAll(*engine_, *session->Submit(greedy).value());
+    ASSERT_TRUE(session->Rewind(0).ok());
+    ASSERT_TRUE(session->AppendTokens({3}).ok());
     auto stream = session->Submit(greedy).value();
-    llmrt::testing::ReadAll(*engine_, *stream);
+    while (stream->Info().finish_reason == FinishReason::kNone) std::this_thread::yield();
     const int64_t used = engine_->GetInfo()->heap_bytes - before;
     const int64_t planned = SessionHeapBytes(context, options.block_size);
     EXPECT_GE(planned, used);

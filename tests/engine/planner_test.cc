@@ -63,8 +63,9 @@ TEST_F(PlannerTest, ABudgetGivesKvWhatItLeavesAndNoMore) {
   options.sessions = 2;
   const Plan unlimited = Make(options)->numbers;
   const int64_t block_bytes = unlimited.kv_bytes / unlimited.kv_blocks;
-  // A block's tokens cost the heap something as well: ids in the two sessions, a place in the pool.
-  const int64_t block_with_heap = block_bytes + 2 * 16 * 32;
+  // A block's tokens cost the heap something as well: ids and queues of the two sessions, a place
+  // in the pool.
+  const int64_t block_with_heap = block_bytes + 2 * 16 * 64;
   int64_t blocks = unlimited.kv_blocks;
   for (int64_t budget = unlimited.total_bytes; blocks > 1; budget -= block_bytes / 3) {
     options.memory_budget_bytes = budget;

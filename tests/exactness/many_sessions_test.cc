@@ -77,7 +77,7 @@ TEST_F(ManySessionsTest, SixtyFourFinishInTheMemoryOfSixteen) {
   for (int i = 0; i < kSessions; ++i) {
     const testing::Generation generation =
         testing::ReadAll(*engine, *streams[static_cast<size_t>(i)]);
-    EXPECT_EQ(generation.reason, engine::FinishReason::kContextFull);
+    EXPECT_EQ(generation.reason, engine::FinishReason::kContextFull) << generation.status;
     engine::StreamOptions as_long = ToTheEnd();
     as_long.max_tokens = static_cast<int64_t>(generation.tokens.size());
     EXPECT_EQ(as_long.max_tokens, kContext - static_cast<int64_t>(Prompt(i).size()));
