@@ -183,7 +183,8 @@ LLMRT_512_INLINE void SumChunk(const uint8_t* panel, int64_t first, int64_t coun
     const int64_t block = first + b;
     const uint8_t* group = panel + block / T::kGroupBlocks * T::kLayout.group_bytes;
     const int64_t part = block % T::kGroupBlocks;
-    if constexpr (kPrefetch) {
+    // Of Q8_0, whose lines come one after the other, the processor fetches enough by itself.
+    if constexpr (kPrefetch && kType != WeightType::kQ8_0) {
       constexpr int64_t kBytes = T::kLayout.group_bytes / T::kGroupBlocks;
       PrefetchAhead(group + part * kBytes, kBytes);
     }

@@ -23,7 +23,7 @@ LLMRT_512_INLINE int64_t RoundUp(int64_t value, int64_t unit) {
 
 LLMRT_512_INLINE void PrefetchAhead(const uint8_t* at, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(at + kPrefetchBytes + i), _MM_HINT_T1);
+    _mm_prefetch(reinterpret_cast<const char*>(at + kPrefetchBytes + i), _MM_HINT_T0);
   }
 }
 
