@@ -222,9 +222,12 @@ class Backend {
   // The largest head dimension that its attention holds: CreateKvCache refuses larger ones, but a
   // planner asks before weights are loaded.
   virtual int32_t max_head_dim() const = 0;
-  // Rows of a matrix product that are best worked on together; a longer band of rows gains nothing,
-  // and takes features out of a slice.
-  virtual int64_t band_rows() const { return std::numeric_limits<int64_t>::max(); }
+  // Rows of a product with `cols` columns that are best worked on together; a longer band of rows
+  // gains nothing, and takes features out of a slice.
+  virtual int64_t band_rows(int64_t cols) const {
+    static_cast<void>(cols);
+    return std::numeric_limits<int64_t>::max();
+  }
   // Large memory that the backend took when it was made: scratch of its threads.
   virtual int64_t ScratchBytes() const = 0;
   // What the device's driver takes for itself, outside of every budget.
@@ -279,6 +282,8 @@ class Backend {
   virtual absl::Status Embed(const EmbedParams& params, Range rows) = 0;
   virtual absl::Status RmsNorm(const RmsNormParams& params, Range rows) = 0;
   virtual absl::Status Prepare(const PrepareParams& params, Range rows) = 0;
+  // A range that begins where the last call's ended, over the same products, goes on with it: rows
+  // must hold what they held then, unless rows were moved or the batch changed in between.
   virtual absl::Status MatMul(absl::Span<const MatMulParams> products, Range features) = 0;
   virtual absl::Status RopeStore(const RopeStoreParams& params, Range rows) = 0;
   virtual absl::Status Attention(const AttentionParams& params, Range heads) = 0;

@@ -170,15 +170,18 @@ absl::Status CpuBackend::ReadKvBlock(const backend::KvCache& cache, int32_t bloc
 
 absl::Status CpuBackend::BeginStep(const backend::Batch& batch,
                                    absl::Span<const int32_t> logit_rows) {
+  place_.Forget();
   return ops::CheckBatch(batch, logit_rows);
 }
 
 absl::Status CpuBackend::ChangeBatch(const backend::Batch& batch,
                                      absl::Span<const int32_t> logit_rows) {
+  place_.Forget();
   return ops::CheckBatch(batch, logit_rows);
 }
 
 absl::Status CpuBackend::MoveRows(const backend::MoveRowsParams& params) {
+  place_.Forget();
   if (absl::Status status = ops::CheckMoveRows(params); !status.ok()) return status;
   if (params.from == params.to || params.count == 0) return absl::OkStatus();
   // A task moves its columns of every row, first to last: a row is read before the row that takes
@@ -273,9 +276,12 @@ absl::Status CpuBackend::MatMul(absl::Span<const backend::MatMulParams> products
   if (absl::Status status = ops::CheckMatMul(products, features); !status.ok()) return status;
   if (products.front().num_rows == 0 || features.size() == 0) return absl::OkStatus();
   ScopedFpMode fp_mode;
+  const bool packed = place_.IsNext(products, features);
+  place_.Forget();
   ProductWalk walk(kernels_, products, features, pool_->threads(), packed_.data());
+  const bool in_one_pass = walk.InOnePass();
   while (walk.NextPass()) {
-    absl::Status status = PackRows(walk);
+    absl::Status status = packed ? absl::OkStatus() : PackRows(walk);
     if (status.ok()) {
       status = pool_->Run(walk.num_tasks(), [&](int64_t task, int32_t worker) {
         walk.Multiply(task, ScratchOf(worker));
@@ -283,6 +289,7 @@ absl::Status CpuBackend::MatMul(absl::Span<const backend::MatMulParams> products
     }
     if (!status.ok()) return status;
   }
+  if (in_one_pass) place_.Set(products, features);
   return absl::OkStatus();
 }
 

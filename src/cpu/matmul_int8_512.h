@@ -10,30 +10,35 @@
 //
 // A vector holds one dword, four values along K, of each of 16 features, so a block of 32 values is
 // eight vectors of weights; a dword of one row of activations is broadcast to meet them. The
-// weights of a block are unpacked into registers once and serve up to 16 rows.
+// weights of a block are unpacked into registers once and serve up to 16 rows, eight at a time: as
+// many chains of additions hide each other's latency. The sums of 16 rows over a chunk are more
+// than the registers hold beside that; they lie in memory, in the first cache.
 //
 // Stored weights are unsigned, WeightBias above their value; what the bias adds to a sum is
 // bias * (sum of the activations), which is subtracted by starting the sum from its negative.
 //
 // Activations come packed in tiles of rows (cpu/activation_tiles_512.h).
 //
-// Two orders of work. Few rows wait for memory: each panel is read forward from end to end. Many
-// rows wait for arithmetic: chunks of K outside, so that a chunk of the activations of a band of
-// rows stays in the second cache for a number of panels.
+// Few rows wait for memory: each panel is read forward from end to end. Many rows wait for
+// arithmetic: in bands of them, a chunk of whose activations stays in the first cache for a number
+// of panels, which stay in the second cache for all bands.
 #pragma once
 
 #include <immintrin.h>
 
 #include <cstdint>
+#include <type_traits>
 
 #include "cpu/activation_tiles_512.h"
 
 namespace llmrt::cpu::x512 {
 
 constexpr int64_t kChunkBlocks = backend::kChunkK / kBlockValues;
-// Of the order for many rows: rows and panels whose sums lie in scratch.
+// Of the order for many rows: rows and panels whose sums lie in scratch, and what these panels may
+// take of the second cache.
 constexpr int64_t kBandRows = 64;
 constexpr int64_t kBandPanels = 32;
+constexpr int64_t kBandWeightBytes = 640 * 1024;
 
 LLMRT_512_INLINE __m512i Load(const uint8_t* bytes) { return _mm512_load_si512(bytes); }
 
@@ -139,55 +144,80 @@ LLMRT_512_INLINE Scales<kType> LoadScales(const uint8_t* group, int64_t part) {
   return out;
 }
 
+// A row's sums with the features of a panel over a chunk, in a register or in memory.
+struct RegisterSum {
+  __m512 lanes;
+};
+struct StoredSum {
+  alignas(64) float lanes[kPanelRows];
+};
+
+LLMRT_512_INLINE __m512 Value(const RegisterSum& sum) { return sum.lanes; }
+LLMRT_512_INLINE __m512 Value(const StoredSum& sum) { return _mm512_load_ps(sum.lanes); }
+LLMRT_512_INLINE void Assign(RegisterSum& sum, __m512 value) { sum.lanes = value; }
+LLMRT_512_INLINE void Assign(StoredSum& sum, __m512 value) { _mm512_store_ps(sum.lanes, value); }
+
+// Of kM rows.
+template <int kM>
+using ChunkSum = std::conditional_t<(kM > 8), StoredSum, RegisterSum>;
+
+// sum[i] += value[i] * (scale * the scale of row m0 + i)
+template <int kRows, typename Tile, typename Sum>
+LLMRT_512_INLINE void AddScaled(const __m512 (&value)[kRows], __m512 scale, const Tile& tile,
+                                int m0, Sum* sum) {
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+    const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(tile.scale[m0 + i]));
+    Assign(sum[i], _mm512_fmadd_ps(value[i], both, Value(sum[i])));
+  }
+}
+
 // One block of a panel against one block of kM rows.
 template <typename Engine, WeightType kType, int kM>
 LLMRT_512_INLINE void AddBlock(const uint8_t* group, int64_t part,
-                               const ActivationTile<kType, kM>& tile, __m512 (&acc)[kM]) {
+                               const ActivationTile<kType, kM>& tile, ChunkSum<kM> (&acc)[kM]) {
   using T = Traits<kType>;
   constexpr int kGroupDwords = kDwords / T::kScaleGroups;
   const Scales<kType> scales = LoadScales<kType>(group, part);
   __m512i w[kDwords];
   UnpackWeights<kType>(group, part, w);
-  constexpr int kStep = kM < 4 ? kM : 4;
-#pragma GCC unroll 16
+  constexpr int kStep = kM < 8 ? kM : 8;
+#pragma GCC unroll 2
   for (int m0 = 0; m0 < kM; m0 += kStep) {
-    __m512 d_a[kStep];
-    for (int i = 0; i < kStep; ++i) d_a[i] = _mm512_set1_ps(tile.scale[m0 + i]);
+    __m512 value[kStep];
 #pragma GCC unroll 2
     for (int g = 0; g < T::kScaleGroups; ++g) {
       __m512i sum[kStep];
+#pragma GCC unroll 8
       for (int i = 0; i < kStep; ++i) sum[i] = _mm512_set1_epi32(tile.start[g][m0 + i]);
       Engine::template Add<kType, kGroupDwords, kStep>(w + g * kGroupDwords,
                                                        tile.q[m0] + g * kGroupDwords * 4, sum);
-      for (int i = 0; i < kStep; ++i) {
-        acc[m0 + i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i]),
-                                      _mm512_mul_ps(scales.scale[g], d_a[i]), acc[m0 + i]);
-      }
+#pragma GCC unroll 8
+      for (int i = 0; i < kStep; ++i) value[i] = _mm512_cvtepi32_ps(sum[i]);
+      AddScaled(value, scales.scale[g], tile, m0, acc + m0);
     }
     if constexpr (T::kOffset) {
-      for (int i = 0; i < kStep; ++i) {
-        acc[m0 + i] = _mm512_fmadd_ps(_mm512_set1_ps(tile.sum[m0 + i]),
-                                      _mm512_mul_ps(scales.offset, d_a[i]), acc[m0 + i]);
-      }
+#pragma GCC unroll 8
+      for (int i = 0; i < kStep; ++i) value[i] = _mm512_set1_ps(tile.sum[m0 + i]);
+      AddScaled(value, scales.offset, tile, m0, acc + m0);
     }
   }
 }
 
-// Blocks [first, first + count) of a panel against tiles[0 .. count), summed from zero.
-template <typename Engine, WeightType kType, int kM, bool kPrefetch>
+// Blocks [first, first + count) of a panel against tiles[0 .. count), summed from zero. What lies
+// `ahead` bytes behind them is fetched; 0: nothing.
+template <typename Engine, WeightType kType, int kM>
 LLMRT_512_INLINE void SumChunk(const uint8_t* panel, int64_t first, int64_t count,
-                               const ActivationTile<kType, kM>* tiles, __m512 (&acc)[kM]) {
+                               const ActivationTile<kType, kM>* tiles, int64_t ahead,
+                               ChunkSum<kM> (&acc)[kM]) {
   using T = Traits<kType>;
-  for (__m512& sum : acc) sum = _mm512_setzero_ps();
+  for (ChunkSum<kM>& sum : acc) Assign(sum, _mm512_setzero_ps());
   for (int64_t b = 0; b < count; ++b) {
     const int64_t block = first + b;
     const uint8_t* group = panel + block / T::kGroupBlocks * T::kLayout.group_bytes;
     const int64_t part = block % T::kGroupBlocks;
-    // Of Q8_0, whose lines come one after the other, the processor fetches enough by itself.
-    if constexpr (kPrefetch && kType != WeightType::kQ8_0) {
-      constexpr int64_t kBytes = T::kLayout.group_bytes / T::kGroupBlocks;
-      PrefetchAhead(group + part * kBytes, kBytes);
-    }
+    constexpr int64_t kBytes = T::kLayout.group_bytes / T::kGroupBlocks;
+    if (ahead != 0) Prefetch(group + part * kBytes + ahead, kBytes);
     AddBlock<Engine>(group, part, tiles[b], acc);
   }
 }
@@ -195,16 +225,19 @@ LLMRT_512_INLINE void SumChunk(const uint8_t* panel, int64_t first, int64_t coun
 // All rows, one tile, times panels one after the other, each from end to end.
 template <typename Engine, WeightType kType, int kM>
 LLMRT_512_INLINE void Stream(const MatMulTask& task) {
+  // Of Q8_0, whose lines come one after the other, the processor fetches enough by itself.
+  constexpr int64_t kAhead = kType == WeightType::kQ8_0 ? 0 : kPrefetchBytes;
   const auto* tiles = reinterpret_cast<const ActivationTile<kType, kM>*>(task.packed);
   const int64_t num_blocks = task.cols / kBlockValues;
   for (int64_t panel = task.begin / kPanelRows; panel * kPanelRows < task.end; ++panel) {
     __m512 total[kM];
     for (__m512& sum : total) sum = _mm512_setzero_ps();
     for (int64_t first = 0; first < num_blocks; first += kChunkBlocks) {
-      __m512 acc[kM];
-      SumChunk<Engine, kType, kM, true>(task.panels + panel * task.panel_bytes, first,
-                                        Min(kChunkBlocks, num_blocks - first), tiles + first, acc);
-      for (int m = 0; m < kM; ++m) total[m] = _mm512_add_ps(total[m], acc[m]);
+      ChunkSum<kM> acc[kM];
+      SumChunk<Engine, kType, kM>(task.panels + panel * task.panel_bytes, first,
+                                  Min(kChunkBlocks, num_blocks - first), tiles + first, kAhead,
+                                  acc);
+      for (int m = 0; m < kM; ++m) total[m] = _mm512_add_ps(total[m], Value(acc[m]));
     }
     for (int m = 0; m < kM; ++m) {
       if (m < task.num_rows) StoreTotal(task, m, panel, total[m]);
@@ -218,6 +251,7 @@ struct BandTiles {
   const ActivationTile<kType, kRowsMax>* tiles;
   int64_t stride;
   int64_t count;
+  int64_t ahead;  // bytes from the chunk of weights to the one that is wanted next
 };
 
 // Laid over the worker's scratch memory: a band's sums.
@@ -233,8 +267,8 @@ struct Band {
   int64_t num_panels;
 };
 
-LLMRT_512_INLINE void AddToTotals(const __m512 (&acc)[kRowsMax], float (*totals)[kPanelRows]) {
-  for (int i = 0; i < kRowsMax; ++i) AddTo(totals[i], acc[i]);
+LLMRT_512_INLINE void AddToTotals(const StoredSum (&acc)[kRowsMax], float (*totals)[kPanelRows]) {
+  for (int i = 0; i < kRowsMax; ++i) AddTo(totals[i], Value(acc[i]));
 }
 
 // Engine::AddPanel by vectors alone: a row tile after the other.
@@ -242,9 +276,9 @@ template <typename Engine, WeightType kType>
 LLMRT_512_INLINE void AddPanelByVectors(const uint8_t* panel, int64_t first, int64_t count,
                                         const BandTiles<kType>& band, float (*totals)[kPanelRows]) {
   for (int64_t t = 0; t < band.count; ++t) {
-    __m512 acc[kRowsMax];
-    SumChunk<Engine, kType, kRowsMax, false>(panel, first, count, band.tiles + t * band.stride,
-                                             acc);
+    StoredSum acc[kRowsMax];
+    SumChunk<Engine, kType, kRowsMax>(panel, first, count, band.tiles + t * band.stride,
+                                      t == 0 ? band.ahead : 0, acc);
     AddToTotals(acc, totals + t * kRowsMax);
   }
 }
@@ -256,15 +290,19 @@ LLMRT_512_INLINE void MultiplyBand(const MatMulTask& task, const Band& band) {
   const auto* tiles = reinterpret_cast<const ActivationTile<kType, kRowsMax>*>(task.packed) +
                       band.first_row / kRowsMax * num_blocks;
   const int64_t num_tiles = (band.num_rows + kRowsMax - 1) / kRowsMax;
+  constexpr PanelLayout kLayout = Traits<kType>::kLayout;
+  constexpr int64_t kChunkBytes = backend::kChunkK / kLayout.group_values * kLayout.group_bytes;
   for (int64_t p = 0; p < band.num_panels; ++p) {
     __builtin_memset(scratch.totals[p], 0, num_tiles * kRowsMax * sizeof(scratch.totals[p][0]));
   }
   for (int64_t first = 0; first < num_blocks; first += kChunkBlocks) {
     const int64_t count = Min(kChunkBlocks, num_blocks - first);
-    const BandTiles<kType> chunk = {tiles + first, num_blocks, num_tiles};
     for (int64_t p = 0; p < band.num_panels; ++p) {
+      const bool last = p == band.num_panels - 1;
+      const int64_t ahead = last ? kChunkBytes - p * task.panel_bytes : task.panel_bytes;
       Engine::template AddPanel<kType>(task.panels + (band.first_panel + p) * task.panel_bytes,
-                                       first, count, chunk, scratch.totals[p]);
+                                       first, count, {tiles + first, num_blocks, num_tiles, ahead},
+                                       scratch.totals[p]);
     }
   }
   for (int64_t p = 0; p < band.num_panels; ++p) {
@@ -274,12 +312,14 @@ LLMRT_512_INLINE void MultiplyBand(const MatMulTask& task, const Band& band) {
 
 template <typename Engine, WeightType kType>
 LLMRT_512_INLINE void MultiplyBands(const MatMulTask& task) {
-  const int64_t first_panel = task.begin / kPanelRows;
   const int64_t end_panel = (task.end + kPanelRows - 1) / kPanelRows;
-  for (int64_t m = 0; m < task.num_rows; m += kBandRows) {
-    for (int64_t p = first_panel; p < end_panel; p += kBandPanels) {
+  // The panels of one band are read once: forward, one after the other.
+  const int64_t fit = task.num_rows <= kBandRows ? 1 : kBandWeightBytes / task.panel_bytes;
+  const int64_t together = Min(kBandPanels, fit < 1 ? 1 : fit);
+  for (int64_t p = task.begin / kPanelRows; p < end_panel; p += together) {
+    for (int64_t m = 0; m < task.num_rows; m += kBandRows) {
       MultiplyBand<Engine, kType>(
-          task, {m, Min(kBandRows, task.num_rows - m), p, Min(kBandPanels, end_panel - p)});
+          task, {m, Min(kBandRows, task.num_rows - m), p, Min(together, end_panel - p)});
     }
   }
 }

@@ -117,7 +117,7 @@ struct TileEngine : Vectors {
     for (int64_t t = 0; t < band.count; ++t) {
       __m512 acc[kRowsMax];
       AddTile<kType>(weights, count, band.tiles + t * band.stride, acc);
-      AddToTotals(acc, totals + t * kRowsMax);
+      for (int i = 0; i < kRowsMax; ++i) AddTo(totals[t * kRowsMax + i], acc[i]);
     }
     Tiles::Release();
   }

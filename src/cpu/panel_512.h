@@ -21,10 +21,14 @@ LLMRT_512_INLINE int64_t RoundUp(int64_t value, int64_t unit) {
   return (value + unit - 1) / unit * unit;
 }
 
-LLMRT_512_INLINE void PrefetchAhead(const uint8_t* at, int64_t bytes) {
+LLMRT_512_INLINE void Prefetch(const uint8_t* at, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(at + kPrefetchBytes + i), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(at + i), _MM_HINT_T0);
   }
+}
+
+LLMRT_512_INLINE void PrefetchAhead(const uint8_t* at, int64_t bytes) {
+  Prefetch(at + kPrefetchBytes, bytes);
 }
 
 // The lanes of panel `panel` whose features lie in the task's range.

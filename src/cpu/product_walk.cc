@@ -22,14 +22,42 @@ int64_t NumBlocks(const MatMulTask& task) { return task.cols / kBlockValues; }
 
 }  // namespace
 
+int64_t RowsPackedAtOnce(const KernelTable& kernels, int64_t cols) {
+  int64_t bytes = 1;  // of a block of 16 rows
+  for (const Packing& packing : kernels.packing) {
+    if (packing.tile == nullptr) continue;
+    const RowTile tile = packing.tile(16);
+    bytes = std::max(bytes, CeilDiv(16, tile.rows) * tile.block_bytes);
+  }
+  return 16 * std::max<int64_t>(1, kPackedBytes / (2 * bytes * CeilDiv(cols, kBlockValues)));
+}
+
+bool WalkPlace::IsNext(absl::Span<const backend::MatMulParams> products,
+                       backend::Range features) const {
+  const auto same = [](const backend::MatMulParams& a, const backend::MatMulParams& b) {
+    return a.weight == b.weight && a.activations == b.activations && a.num_rows == b.num_rows;
+  };
+  return features.begin > 0 && features.begin == end_ &&
+         std::equal(products.begin(), products.end(), products_, products_ + count_, same);
+}
+
+void WalkPlace::Set(absl::Span<const backend::MatMulParams> products, backend::Range features) {
+  std::copy(products.begin(), products.end(), products_);
+  count_ = static_cast<int>(products.size());
+  end_ = features.end;
+}
+
 ProductWalk::ProductWalk(const KernelTable& kernels,
                          absl::Span<const backend::MatMulParams> products, backend::Range features,
                          int32_t threads, uint8_t* packed)
     : packed_(packed), rows_left_(products.front().num_rows) {
-  ops::ForEachProduct(products, features,
-                      [&](const backend::MatMulParams& params, backend::Range own) {
-                        AddShare(kernels, params, own);
-                      });
+  int64_t first = 0;  // unit of the product's first feature
+  for (const backend::MatMulParams& params : products) {
+    const int64_t rows = params.weight->rows();
+    const int64_t begin = std::clamp<int64_t>(features.begin - first, 0, rows);
+    AddShare(kernels, params, {begin, std::clamp<int64_t>(features.end - first, begin, rows)});
+    first += rows;
+  }
   CutPanels(threads);
   rows_a_pass_ = RowsThatFit(rows_left_);
 }
@@ -56,7 +84,9 @@ void ProductWalk::AddShare(const KernelTable& kernels, const backend::MatMulPara
       .packing = kernels.packing[type],
       .kernel = kernels.matmul[type],
       .first_panel = features.begin / kPanelRows,
-      .num_panels = CeilDiv(features.end, kPanelRows) - features.begin / kPanelRows,
+      .num_panels = features.size() == 0
+                        ? 0
+                        : CeilDiv(features.end, kPanelRows) - features.begin / kPanelRows,
       .end_pack_task = 0};
 }
 

@@ -8,17 +8,15 @@ namespace llmrt::cpu::x512 {
 
 struct VnniEngine {
   // sum[i] += products of kCount dwords of weights with the dwords of row i; the rows' chains side
-  // by side, because each addition waits for the one before. In assembly, as GCC 12 does not fold
-  // the broadcast into the instruction.
+  // by side, because each addition waits for the one before.
   template <WeightType, int kCount, int kRows>
   static inline __attribute__((always_inline)) void Add(const __m512i* w, const int8_t* q,
                                                         __m512i (&sum)[kRows]) {
 #pragma GCC unroll 8
     for (int v = 0; v < kCount; ++v) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int i = 0; i < kRows; ++i) {
-        const auto* dword = reinterpret_cast<const int32_t*>(q + i * kBlockValues + 4 * v);
-        asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum[i]) : "v"(w[v]), "m"(*dword));
+        sum[i] = _mm512_dpbusd_epi32(sum[i], w[v], BroadcastDword(q + i * kBlockValues + 4 * v));
       }
     }
   }

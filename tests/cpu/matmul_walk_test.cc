@@ -54,18 +54,48 @@ class Walk {
 
   int64_t units() const { return units_; }
 
-  // The walk in pieces that end at `ends`, each by another backend.
-  void Check(CpuTier tier, const std::vector<int64_t>& ends) {
+  // The walk in pieces that end at `ends`, in a step of one backend or each by another one.
+  void Check(CpuTier tier, const std::vector<int64_t>& ends, bool one_backend = false) {
     const std::vector<backend::MatMulParams> params = Params(&BackendFor(tier, 1));
+    for (int32_t threads = 1; threads <= 4; ++threads) {
+      ASSERT_TRUE(BackendFor(tier, threads).BeginStep({}, {}).ok());
+    }
     int64_t begin = 0;
     for (const int64_t end : ends) {
-      const int32_t threads = static_cast<int32_t>(1 + begin % 4);
+      const int32_t threads = one_backend ? 2 : static_cast<int32_t>(1 + begin % 4);
       ASSERT_TRUE(BackendFor(tier, threads).MatMul(params, {begin, end}).ok());
       begin = end;
     }
-    for (const Product& product : products_) {
-      ASSERT_EQ(ops::FirstDifference(product.out, product.expected), -1)
-          << product.features << " features, " << rows_ << " rows, first end " << ends.front();
+    ExpectTheOraclesBits(ends.front());
+  }
+
+  // The walk up to `cut`; then the last `count` rows take the place of the first, and the rest.
+  void CheckWithRowsThatMove(CpuTier tier, int64_t cut, int64_t count) {
+    backend::Backend& backend = BackendFor(tier, 2);
+    std::vector<backend::MatMulParams> params = Params(&backend);
+    ASSERT_TRUE(backend.BeginStep({}, {}).ok());
+    ASSERT_TRUE(backend.MatMul(params, {0, cut}).ok());
+    for (Product& product : products_) {
+      const int64_t row_bytes = static_cast<int64_t>(product.activations.size()) / rows_;
+      ASSERT_TRUE(backend
+                      .MoveRows({.rows = product.activations.data(),
+                                 .row_bytes = row_bytes,
+                                 .from = rows_ - count,
+                                 .to = 0,
+                                 .count = count})
+                      .ok());
+    }
+    ASSERT_TRUE(backend.MatMul(params, {cut, units_}).ok());
+    int64_t first = 0;  // unit of the product's first feature
+    for (Product& product : products_) {
+      const int64_t stride = product.features + 1;
+      for (int64_t m = 0; m < count; ++m) {
+        for (int64_t n = std::max<int64_t>(0, cut - first); n < product.features; ++n) {
+          ASSERT_EQ(product.out[m * stride + n], product.expected[(rows_ - count + m) * stride + n])
+              << "row " << m << ", feature " << n;
+        }
+      }
+      first += product.features;
     }
   }
 
@@ -76,6 +106,13 @@ class Walk {
     std::vector<uint8_t> activations;
     std::vector<float> out, expected;  // [rows][features and one that is nobody's]
   };
+
+  void ExpectTheOraclesBits(int64_t first_end) const {
+    for (const Product& product : products_) {
+      ASSERT_EQ(ops::FirstDifference(product.out, product.expected), -1)
+          << product.features << " features, " << rows_ << " rows, first end " << first_end;
+    }
+  }
 
   // What `backend` reads, the oracle where it is null, with outputs that hold nothing yet.
   std::vector<backend::MatMulParams> Params(const backend::Backend* backend) {
@@ -131,6 +168,22 @@ TEST_P(MatMulWalkTest, ManySmallPiecesGiveThemToo) {
       ends.push_back(end);
     }
     walk.Check(GetParam(), ends);
+    walk.Check(GetParam(), ends, true);
+  }
+}
+
+TEST_P(MatMulWalkTest, RowsThatMoveBetweenTwoPiecesCountWhereTheyCome) {
+  for (const std::vector<Weight>& weights : kWalks) {
+    Walk walk(random_, weights, 40);
+    walk.CheckWithRowsThatMove(GetParam(), walk.units() / 3, 7);
+  }
+}
+
+// What is read again in the same place is packed again.
+TEST_P(MatMulWalkTest, ANewStepForgetsTheRowsOfTheLastOne) {
+  for (int i = 0; i < 3; ++i) {
+    Walk walk(random_, kWalks[0], 20);
+    walk.Check(GetParam(), {50, walk.units()}, true);
   }
 }
 

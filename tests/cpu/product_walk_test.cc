@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "cpu/cpu_backend.h"
 #include "cpu/packed_matrix.h"
 #include "gtest/gtest.h"
 #include "tests/cpu/counted_kernels.h"
@@ -147,6 +148,49 @@ TEST_F(ProductWalkTest, WhereNoWholeTileFitsFewerRowsGoTogether) {
   notes.bytes_a_row = kPackedBytes / (8 * (kCols / 32));
   EXPECT_EQ(Walk(9, {0, 47}), 2);  // 8 and 1
   ExpectAllOnce(9, {0, 47});
+}
+
+TEST_F(ProductWalkTest, OneRangeFollowsAnotherOfTheSameProductsAndRows) {
+  using Products = std::vector<backend::MatMulParams>;
+  Products products;
+  for (size_t i = 0; i < weights_.size(); ++i) {
+    products.push_back(
+        {.weight = weights_[i].get(), .activations = activations_.data(), .num_rows = 9});
+  }
+  Products other_weight = products, other_activations = products, other_rows = products;
+  other_weight[1].weight = weights_[0].get();
+  other_activations[1].activations += kStride;
+  other_rows[0].num_rows = other_rows[1].num_rows = 8;
+  WalkPlace place;
+  EXPECT_FALSE(place.IsNext(products, {0, 16}));
+  place.Set(products, {0, 16});
+  EXPECT_TRUE(place.IsNext(products, {16, 47}));
+  EXPECT_FALSE(place.IsNext(products, {0, 16}));  // begins again
+  EXPECT_FALSE(place.IsNext(products, {17, 47}));
+  EXPECT_FALSE(place.IsNext({products.data(), 1}, {16, 40}));
+  EXPECT_FALSE(place.IsNext(other_weight, {16, 47}));
+  EXPECT_FALSE(place.IsNext(other_activations, {16, 47}));
+  EXPECT_FALSE(place.IsNext(other_rows, {16, 47}));
+  place.Forget();
+  EXPECT_FALSE(place.IsNext(products, {16, 47}));
+}
+
+TEST_F(ProductWalkTest, RowsThatShouldGoAtOnceFitWithTwoTypesAndNoTileMoreWould) {
+  for (const backend::CpuTier tier : TestedTiers()) {
+    const KernelTable& kernels = KernelsOf(tier);
+    for (const int64_t cols : {32, 1000, 2048, 8192, 14336}) {
+      const int64_t rows = RowsPackedAtOnce(kernels, cols), blocks = (cols + 31) / 32;
+      EXPECT_EQ(rows % 16, 0);
+      int64_t most = 0;
+      for (const Packing& packing : kernels.packing) {
+        if (packing.tile == nullptr) continue;
+        const RowTile tile = packing.tile(rows);
+        most = std::max(most, 2 * blocks * tile.block_bytes / tile.rows);
+      }
+      EXPECT_LE(rows * most, kPackedBytes) << cols;
+      EXPECT_TRUE(most == 0 || (rows + 16) * most > kPackedBytes) << cols;
+    }
+  }
 }
 
 }  // namespace
