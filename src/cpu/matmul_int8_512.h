@@ -10,8 +10,8 @@
 //
 // A vector holds one dword, four values along K, of each of 16 features, so a block of 32 values is
 // eight vectors of weights; a dword of one row of activations is broadcast to meet them. The
-// weights of a block are unpacked into registers once and serve up to 16 rows, eight at a time: as
-// many chains of additions hide each other's latency. The sums of 16 rows over a chunk are more
+// weights of a block are unpacked into registers once and serve 16 rows or more, eight at a time:
+// as many chains of additions hide each other's latency. The sums of 16 rows over a chunk are more
 // than the registers hold beside that; they lie in memory, in the first cache.
 //
 // Stored weights are unsigned, WeightBias above their value; what the bias adds to a sum is
@@ -172,15 +172,38 @@ LLMRT_512_INLINE void AddScaled(const __m512 (&value)[kRows], __m512 scale, cons
   }
 }
 
+// A block of a panel as it meets rows.
+template <WeightType kType>
+struct UnpackedBlock {
+  __m512i w[kDwords];
+  Scales<kType> scales;
+};
+
+template <WeightType kType>
+LLMRT_512_INLINE UnpackedBlock<kType> UnpackBlock(const uint8_t* panel, int64_t block) {
+  using T = Traits<kType>;
+  const uint8_t* group = panel + block / T::kGroupBlocks * T::kLayout.group_bytes;
+  const int64_t part = block % T::kGroupBlocks;
+  UnpackedBlock<kType> unpacked;
+  unpacked.scales = LoadScales<kType>(group, part);
+  UnpackWeights<kType>(group, part, unpacked.w);
+  return unpacked;
+}
+
+// Asks for the bytes that lie `ahead` behind a block of a panel.
+template <WeightType kType>
+LLMRT_512_INLINE void PrefetchBlock(const uint8_t* panel, int64_t block, int64_t ahead) {
+  using T = Traits<kType>;
+  constexpr int64_t kBytes = T::kLayout.group_bytes / T::kGroupBlocks;
+  Prefetch(panel + block * kBytes + ahead, kBytes);
+}
+
 // One block of a panel against one block of kM rows.
 template <typename Engine, WeightType kType, int kM>
-LLMRT_512_INLINE void AddBlock(const uint8_t* group, int64_t part,
-                               const ActivationTile<kType, kM>& tile, ChunkSum<kM> (&acc)[kM]) {
+LLMRT_512_INLINE void AddBlock(const UnpackedBlock<kType>& block,
+                               const ActivationTile<kType, kM>& tile, ChunkSum<kM>* acc) {
   using T = Traits<kType>;
   constexpr int kGroupDwords = kDwords / T::kScaleGroups;
-  const Scales<kType> scales = LoadScales<kType>(group, part);
-  __m512i w[kDwords];
-  UnpackWeights<kType>(group, part, w);
   constexpr int kStep = kM < 8 ? kM : 8;
 #pragma GCC unroll 2
   for (int m0 = 0; m0 < kM; m0 += kStep) {
@@ -190,35 +213,17 @@ LLMRT_512_INLINE void AddBlock(const uint8_t* group, int64_t part,
       __m512i sum[kStep];
 #pragma GCC unroll 8
       for (int i = 0; i < kStep; ++i) sum[i] = _mm512_set1_epi32(tile.start[g][m0 + i]);
-      Engine::template Add<kType, kGroupDwords, kStep>(w + g * kGroupDwords,
+      Engine::template Add<kType, kGroupDwords, kStep>(block.w + g * kGroupDwords,
                                                        tile.q[m0] + g * kGroupDwords * 4, sum);
 #pragma GCC unroll 8
       for (int i = 0; i < kStep; ++i) value[i] = _mm512_cvtepi32_ps(sum[i]);
-      AddScaled(value, scales.scale[g], tile, m0, acc + m0);
+      AddScaled(value, block.scales.scale[g], tile, m0, acc + m0);
     }
     if constexpr (T::kOffset) {
 #pragma GCC unroll 8
       for (int i = 0; i < kStep; ++i) value[i] = _mm512_set1_ps(tile.sum[m0 + i]);
-      AddScaled(value, scales.offset, tile, m0, acc + m0);
+      AddScaled(value, block.scales.offset, tile, m0, acc + m0);
     }
-  }
-}
-
-// Blocks [first, first + count) of a panel against tiles[0 .. count), summed from zero. What lies
-// `ahead` bytes behind them is fetched; 0: nothing.
-template <typename Engine, WeightType kType, int kM>
-LLMRT_512_INLINE void SumChunk(const uint8_t* panel, int64_t first, int64_t count,
-                               const ActivationTile<kType, kM>* tiles, int64_t ahead,
-                               ChunkSum<kM> (&acc)[kM]) {
-  using T = Traits<kType>;
-  for (ChunkSum<kM>& sum : acc) Assign(sum, _mm512_setzero_ps());
-  for (int64_t b = 0; b < count; ++b) {
-    const int64_t block = first + b;
-    const uint8_t* group = panel + block / T::kGroupBlocks * T::kLayout.group_bytes;
-    const int64_t part = block % T::kGroupBlocks;
-    constexpr int64_t kBytes = T::kLayout.group_bytes / T::kGroupBlocks;
-    if (ahead != 0) Prefetch(group + part * kBytes + ahead, kBytes);
-    AddBlock<Engine>(group, part, tiles[b], acc);
   }
 }
 
@@ -232,11 +237,15 @@ LLMRT_512_INLINE void Stream(const MatMulTask& task) {
   for (int64_t panel = task.begin / kPanelRows; panel * kPanelRows < task.end; ++panel) {
     __m512 total[kM];
     for (__m512& sum : total) sum = _mm512_setzero_ps();
+    const uint8_t* weights = task.panels + panel * task.panel_bytes;
     for (int64_t first = 0; first < num_blocks; first += kChunkBlocks) {
       ChunkSum<kM> acc[kM];
-      SumChunk<Engine, kType, kM>(task.panels + panel * task.panel_bytes, first,
-                                  Min(kChunkBlocks, num_blocks - first), tiles + first, kAhead,
-                                  acc);
+      for (ChunkSum<kM>& sum : acc) Assign(sum, _mm512_setzero_ps());
+      const int64_t end = Min(first + kChunkBlocks, num_blocks);
+      for (int64_t b = first; b < end; ++b) {
+        if (kAhead != 0) PrefetchBlock<kType>(weights, b, kAhead);
+        AddBlock<Engine>(UnpackBlock<kType>(weights, b), tiles[b], acc);
+      }
       for (int m = 0; m < kM; ++m) total[m] = _mm512_add_ps(total[m], Value(acc[m]));
     }
     for (int m = 0; m < kM; ++m) {
@@ -267,19 +276,40 @@ struct Band {
   int64_t num_panels;
 };
 
-LLMRT_512_INLINE void AddToTotals(const StoredSum (&acc)[kRowsMax], float (*totals)[kPanelRows]) {
-  for (int i = 0; i < kRowsMax; ++i) AddTo(totals[i], Value(acc[i]));
+// Tiles [0, num_tiles) of a band, at most kTiles, with a chunk of a panel.
+template <typename Engine, WeightType kType, int kTiles>
+LLMRT_512_INLINE void AddTiles(const uint8_t* panel, int64_t first, int64_t count,
+                               const BandTiles<kType>& band, float (*totals)[kPanelRows]) {
+  StoredSum acc[kTiles * kRowsMax];
+  const int64_t rows = kTiles == 1 ? kRowsMax : Min(band.count, kTiles) * kRowsMax;
+  for (int64_t i = 0; i < rows; ++i) Assign(acc[i], _mm512_setzero_ps());
+  for (int64_t b = 0; b < count; ++b) {
+    if (band.ahead != 0) PrefetchBlock<kType>(panel, first + b, band.ahead);
+    const UnpackedBlock<kType> block = UnpackBlock<kType>(panel, first + b);
+    AddBlock<Engine>(block, band.tiles[b], acc);
+    if constexpr (kTiles > 1) {
+      const ActivationTile<kType, kRowsMax>* tile = band.tiles + b + band.stride;
+      for (int64_t i = kRowsMax; i < rows; i += kRowsMax, tile += band.stride) {
+        AddBlock<Engine>(block, *tile, acc + i);
+      }
+    }
+  }
+  for (int64_t i = 0; i < rows; ++i) AddTo(totals[i], Value(acc[i]));
 }
 
-// Engine::AddPanel by vectors alone: a row tile after the other.
+// Engine::AddPanel by vectors alone. Blocks of K-quants, whose scales are packed as well, are
+// unpacked once for the band; others are unpacked in the shadow of each tile's products.
 template <typename Engine, WeightType kType>
 LLMRT_512_INLINE void AddPanelByVectors(const uint8_t* panel, int64_t first, int64_t count,
                                         const BandTiles<kType>& band, float (*totals)[kPanelRows]) {
-  for (int64_t t = 0; t < band.count; ++t) {
-    StoredSum acc[kRowsMax];
-    SumChunk<Engine, kType, kRowsMax>(panel, first, count, band.tiles + t * band.stride,
-                                      t == 0 ? band.ahead : 0, acc);
-    AddToTotals(acc, totals + t * kRowsMax);
+  constexpr bool kPackedScales = Traits<kType>::kGroupBlocks == 8;
+  constexpr int kTiles = kPackedScales ? kBandRows / kRowsMax : 1;
+  BandTiles<kType> rest = band;
+  for (int64_t t = 0; t < band.count; t += kTiles) {
+    AddTiles<Engine, kType, kTiles>(panel, first, count, rest, totals + t * kRowsMax);
+    rest.tiles += kTiles * band.stride;
+    rest.count -= kTiles;
+    rest.ahead = 0;
   }
 }
 
