@@ -113,8 +113,8 @@ ForwardPass::Slice ForwardPass::MatMulSlice(const Products& products, int64_t sl
 
 void ForwardPass::PickBand(int64_t cols, int64_t slice_cost) {
   const int64_t left = RowsOf(cursor_.op) - cursor_.band_begin;
-  int64_t rows =
-      std::min(backend_.band_rows(cols), std::max(kBandRowsMin, slice_cost / (FeatureStep() * cols)));
+  int64_t rows = std::min(backend_.band_rows(cols),
+                          std::max(kBandRowsMin, slice_cost / (FeatureStep() * cols)));
   if (rows < left) {
     // Bands of about one size: a short last one would read all weights for a few rows.
     const int64_t bands = (left + rows - 1) / rows;
