@@ -18,6 +18,11 @@ constexpr int64_t kVectorBytes = kPanelRows * kDword;  // one dword of each feat
 constexpr int64_t kScaleBytes = kPanelRows * 2;        // one f16 of each feature
 constexpr int64_t kNibbleBytes = kBlockValues / 2;     // of one block of one feature
 
+// Every file's row passes through here while it is loaded: the functions below are compiled for
+// each type, so that places are constants.
+template <WeightType kType>
+constexpr PanelLayout kLayoutOf = LayoutOf(kType);
+
 // Where block `block` begins in its panel: the group, and the block's number inside it.
 struct BlockPlace {
   int64_t group_offset;
@@ -82,38 +87,42 @@ void StoreFifthBits(uint32_t bits, uint8_t* plane) {
 
 // A block of a type with 32 values, except Q8_0: f16 scale, offset, fifth bits, nibbles in the
 // order that they have here.
-void PackBlock(const PanelLayout& layout, const uint8_t* block, int64_t part, int64_t feature,
-               uint8_t* group) {
+template <WeightType kType>
+void PackBlock(const uint8_t* block, int64_t part, int64_t feature, uint8_t* group) {
+  constexpr PanelLayout kLayout = kLayoutOf<kType>;
   std::memcpy(group + part * kScaleBytes + feature * 2, block, 2);
   block += 2;
-  if (layout.offsets_at != 0) {
-    std::memcpy(group + layout.offsets_at + part * kScaleBytes + feature * 2, block, 2);
+  if (kLayout.offsets_at != 0) {
+    std::memcpy(group + kLayout.offsets_at + part * kScaleBytes + feature * 2, block, 2);
     block += 2;
   }
-  if (layout.planes_at != 0) {
+  if (kLayout.planes_at != 0) {
     StoreFifthBits(ReadU32(block),
-                   group + layout.planes_at + part * layout.plane_bytes + feature * kDword);
+                   group + kLayout.planes_at + part * kLayout.plane_bytes + feature * kDword);
     block += 4;
   }
   ScatterDwords(block, kNibbleBytes / kDword,
-                group + layout.values_at + part * layout.value_bytes + feature * kDword);
+                group + kLayout.values_at + part * kLayout.value_bytes + feature * kDword);
 }
 
-void PackQ8_0(const PanelLayout& layout, const uint8_t* block, int64_t part, int64_t feature,
-              uint8_t* group) {
+template <WeightType kType>
+void PackQ8_0(const uint8_t* block, int64_t part, int64_t feature, uint8_t* group) {
+  constexpr PanelLayout kLayout = kLayoutOf<kType>;
   std::memcpy(group + part * kScaleBytes + feature * 2, block, 2);
   uint8_t biased[kBlockValues];
   for (int64_t i = 0; i < kBlockValues; ++i) biased[i] = block[2 + i] ^ 0x80;
   ScatterDwords(biased, kBlockValues / kDword,
-                group + layout.values_at + part * layout.value_bytes + feature * kDword);
+                group + kLayout.values_at + part * kLayout.value_bytes + feature * kDword);
 }
 
 // Two blocks whose values lie in the low and in the high nibbles of 32 bytes, to blocks `low` and
 // `high` of the group.
-void PackSplitNibbles(const PanelLayout& layout, const uint8_t* nibbles, int64_t low, int64_t high,
-                      int64_t feature, uint8_t* group) {
-  uint8_t* low_out = group + layout.values_at + low * layout.value_bytes + feature * kDword;
-  uint8_t* high_out = group + layout.values_at + high * layout.value_bytes + feature * kDword;
+template <WeightType kType>
+void PackSplitNibbles(const uint8_t* nibbles, int64_t low, int64_t high, int64_t feature,
+                      uint8_t* group) {
+  constexpr PanelLayout kLayout = kLayoutOf<kType>;
+  uint8_t* low_out = group + kLayout.values_at + low * kLayout.value_bytes + feature * kDword;
+  uint8_t* high_out = group + kLayout.values_at + high * kLayout.value_bytes + feature * kDword;
   for (int64_t v = 0; v < 4; ++v) {
     const uint32_t first = ReadU32(nibbles + v * kDword);
     const uint32_t second = ReadU32(nibbles + 16 + v * kDword);
@@ -125,49 +134,56 @@ void PackSplitNibbles(const PanelLayout& layout, const uint8_t* nibbles, int64_t
 }
 
 // The header that Q4_K and Q5_K share, byte by byte.
-void PackKHeader(const PanelLayout& layout, const uint8_t* super, int64_t feature, uint8_t* group) {
+template <WeightType kType>
+void PackKHeader(const uint8_t* super, int64_t feature, uint8_t* group) {
+  constexpr PanelLayout kLayout = kLayoutOf<kType>;
   std::memcpy(group + feature * 2, super, 2);
-  std::memcpy(group + layout.offsets_at + feature * 2, super + 2, 2);
+  std::memcpy(group + kLayout.offsets_at + feature * 2, super + 2, 2);
   for (int64_t b = 0; b < 12; ++b) {
     group[kSuperScalesAt + b * kPanelRows + feature] = super[4 + b];
   }
 }
 
-void PackQ4_K(const PanelLayout& layout, const uint8_t* super, int64_t feature, uint8_t* group) {
-  PackKHeader(layout, super, feature, group);
+template <WeightType kType>
+void PackQ4_K(const uint8_t* super, int64_t feature, uint8_t* group) {
+  PackKHeader<kType>(super, feature, group);
   for (int64_t pair = 0; pair < 4; ++pair) {
-    PackSplitNibbles(layout, super + 16 + pair * 32, 2 * pair, 2 * pair + 1, feature, group);
+    PackSplitNibbles<kType>(super + 16 + pair * 32, 2 * pair, 2 * pair + 1, feature, group);
   }
 }
 
 // The file keeps the fifth bits of value i of all eight blocks in one byte, a bit a block; here a
 // byte holds those of one block, a bit for each v.
-void PackQ5_K(const PanelLayout& layout, const uint8_t* super, int64_t feature, uint8_t* group) {
-  PackKHeader(layout, super, feature, group);
+template <WeightType kType>
+void PackQ5_K(const uint8_t* super, int64_t feature, uint8_t* group) {
+  constexpr PanelLayout kLayout = kLayoutOf<kType>;
+  PackKHeader<kType>(super, feature, group);
   uint32_t high[8];
   std::memcpy(high, super + 16, sizeof(high));
   for (int64_t part = 0; part < 8; ++part) {
     uint32_t plane = 0;
     for (int v = 0; v < 8; ++v) plane |= (high[v] >> part & Bytes(1)) << v;
-    std::memcpy(group + layout.planes_at + part * layout.plane_bytes + feature * kDword, &plane,
+    std::memcpy(group + kLayout.planes_at + part * kLayout.plane_bytes + feature * kDword, &plane,
                 kDword);
   }
   for (int64_t pair = 0; pair < 4; ++pair) {
-    PackSplitNibbles(layout, super + 48 + pair * 32, 2 * pair, 2 * pair + 1, feature, group);
+    PackSplitNibbles<kType>(super + 48 + pair * 32, 2 * pair, 2 * pair + 1, feature, group);
   }
 }
 
 // Halves of 128 values: their blocks 0 and 2 share 32 bytes of nibbles, 1 and 3 the next; bits
 // 2 * quarter of 32 bytes are the top bits of the half's block `quarter`.
-void PackQ6_K(const PanelLayout& layout, const uint8_t* super, int64_t feature, uint8_t* group) {
+template <WeightType kType>
+void PackQ6_K(const uint8_t* super, int64_t feature, uint8_t* group) {
+  constexpr PanelLayout kLayout = kLayoutOf<kType>;
   std::memcpy(group + feature * 2, super + 208, 2);
   for (int64_t i = 0; i < 16; ++i) {
     group[kSuperScalesAt + i * kPanelRows + feature] = super[192 + i];
   }
   for (int64_t half = 0; half < 2; ++half) {
     const uint8_t* nibbles = super + half * 64;
-    PackSplitNibbles(layout, nibbles, half * 4, half * 4 + 2, feature, group);
-    PackSplitNibbles(layout, nibbles + 32, half * 4 + 1, half * 4 + 3, feature, group);
+    PackSplitNibbles<kType>(nibbles, half * 4, half * 4 + 2, feature, group);
+    PackSplitNibbles<kType>(nibbles + 32, half * 4 + 1, half * 4 + 3, feature, group);
     uint32_t high[8];
     std::memcpy(high, super + 128 + half * 32, sizeof(high));
     for (int64_t quarter = 0; quarter < 4; ++quarter) {
@@ -175,7 +191,7 @@ void PackQ6_K(const PanelLayout& layout, const uint8_t* super, int64_t feature, 
       for (int v = 0; v < 8; ++v) {
         planes[v / 4] |= (high[v] >> 2 * quarter & Bytes(3)) << 2 * (v % 4);
       }
-      uint8_t* out = group + layout.planes_at + (half * 4 + quarter) * layout.plane_bytes;
+      uint8_t* out = group + kLayout.planes_at + (half * 4 + quarter) * kLayout.plane_bytes;
       std::memcpy(out + feature * kDword, &planes[0], kDword);
       std::memcpy(out + kVectorBytes + feature * kDword, &planes[1], kDword);
     }
@@ -197,11 +213,25 @@ void PackFloats(WeightType type, const uint8_t* row, int64_t cols, int64_t featu
   }
 }
 
-void PackSuperBlock(WeightType type, const PanelLayout& layout, const uint8_t* super,
-                    int64_t feature, uint8_t* group) {
-  if (type == WeightType::kQ4_K) return PackQ4_K(layout, super, feature, group);
-  if (type == WeightType::kQ5_K) return PackQ5_K(layout, super, feature, group);
-  PackQ6_K(layout, super, feature, group);
+template <WeightType kType>
+void PackQuantized(const uint8_t* row, int64_t cols, int64_t feature, uint8_t* panel) {
+  constexpr PanelLayout kLayout = kLayoutOf<kType>;
+  constexpr backend::BlockGeometry kGeometry = backend::GeometryOf(kType);
+  for (int64_t k = 0; k < cols; k += kGeometry.values, row += kGeometry.bytes) {
+    const BlockPlace place = PlaceOf(kLayout, k / kBlockValues);
+    uint8_t* group = panel + place.group_offset;
+    if constexpr (kType == WeightType::kQ4_K) {
+      PackQ4_K<kType>(row, feature, group);
+    } else if constexpr (kType == WeightType::kQ5_K) {
+      PackQ5_K<kType>(row, feature, group);
+    } else if constexpr (kType == WeightType::kQ6_K) {
+      PackQ6_K<kType>(row, feature, group);
+    } else if constexpr (kType == WeightType::kQ8_0) {
+      PackQ8_0<kType>(row, place.part, feature, group);
+    } else {
+      PackBlock<kType>(row, place.part, feature, group);
+    }
+  }
 }
 
 // Scales of block `part` of a group.
@@ -233,19 +263,27 @@ void UnpackScales(WeightType type, const PanelLayout& layout, const uint8_t* gro
 }  // namespace
 
 void PackRow(WeightType type, const uint8_t* row, int64_t cols, int64_t feature, uint8_t* panel) {
-  if (!backend::IsQuantized(type)) return PackFloats(type, row, cols, feature, panel);
-  const PanelLayout layout = LayoutOf(type);
-  const backend::BlockGeometry geometry = backend::GeometryOf(type);
-  for (int64_t k = 0; k < cols; k += geometry.values, row += geometry.bytes) {
-    const BlockPlace place = PlaceOf(layout, k / kBlockValues);
-    uint8_t* group = panel + place.group_offset;
-    if (geometry.values != kBlockValues) {
-      PackSuperBlock(type, layout, row, feature, group);
-    } else if (type == WeightType::kQ8_0) {
-      PackQ8_0(layout, row, place.part, feature, group);
-    } else {
-      PackBlock(layout, row, place.part, feature, group);
-    }
+  switch (type) {
+    case WeightType::kF32:
+    case WeightType::kF16:
+    case WeightType::kBF16:
+      return PackFloats(type, row, cols, feature, panel);
+    case WeightType::kQ8_0:
+      return PackQuantized<WeightType::kQ8_0>(row, cols, feature, panel);
+    case WeightType::kQ4_0:
+      return PackQuantized<WeightType::kQ4_0>(row, cols, feature, panel);
+    case WeightType::kQ4_1:
+      return PackQuantized<WeightType::kQ4_1>(row, cols, feature, panel);
+    case WeightType::kQ5_0:
+      return PackQuantized<WeightType::kQ5_0>(row, cols, feature, panel);
+    case WeightType::kQ5_1:
+      return PackQuantized<WeightType::kQ5_1>(row, cols, feature, panel);
+    case WeightType::kQ4_K:
+      return PackQuantized<WeightType::kQ4_K>(row, cols, feature, panel);
+    case WeightType::kQ5_K:
+      return PackQuantized<WeightType::kQ5_K>(row, cols, feature, panel);
+    case WeightType::kQ6_K:
+      return PackQuantized<WeightType::kQ6_K>(row, cols, feature, panel);
   }
 }
 
