@@ -234,6 +234,7 @@ LLMRT_512_INLINE void Stream(const MatMulTask& task) {
   constexpr int64_t kAhead = kType == WeightType::kQ8_0 ? 0 : kPrefetchBytes;
   const auto* tiles = reinterpret_cast<const ActivationTile<kType, kM>*>(task.packed);
   const int64_t num_blocks = task.cols / kBlockValues;
+  if (kAhead != 0) Prefetch(task.panels + task.begin / kPanelRows * task.panel_bytes, kFirstBytes);
   for (int64_t panel = task.begin / kPanelRows; panel * kPanelRows < task.end; ++panel) {
     __m512 total[kM];
     for (__m512& sum : total) sum = _mm512_setzero_ps();

@@ -13,8 +13,10 @@
 
 namespace llmrt::cpu::x512 {
 
-// Panels that are read once are asked for so far ahead.
+// Panels that are read once are asked for so far ahead, and of the first one as much as the core can
+// have under way.
 constexpr int64_t kPrefetchBytes = 4096;
+constexpr int64_t kFirstBytes = 1024;
 
 LLMRT_512_INLINE int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
 LLMRT_512_INLINE int64_t RoundUp(int64_t value, int64_t unit) {

@@ -9,9 +9,14 @@
 namespace llmrt::cpu {
 namespace {
 
-// Tasks become smaller in so many steps, each with so many tasks a thread.
-constexpr int64_t kLevels = 4;
+// Tasks become smaller in at most so many steps, each with so many tasks a thread.
+constexpr int64_t kLevelsMax = 4;
 constexpr int64_t kTasksPerLevel = 2;
+// A task begins with a microsecond in which nothing that was fetched ahead has come yet. So the
+// smallest ones have this many bytes of weights, five microseconds from memory; where kRowsAByte
+// rows share them, arithmetic takes as long as reading, and with more rows longer.
+constexpr int64_t kTaskBytesMin = 96 * 1024;
+constexpr int64_t kRowsAByte = 8;
 
 // Blocks of a row tile that one task packs: some microseconds of work for 16 rows.
 constexpr int64_t kPackBlocks = 32;
@@ -90,20 +95,28 @@ void ProductWalk::AddShare(const KernelTable& kernels, const backend::MatMulPara
       .end_pack_task = 0};
 }
 
-// Level i of kLevels has half of the panels that the levels before it left, the last one has all of
-// them. Two threads: 12 tasks, of an eighth to a 32nd of the whole, then 8 of a 64th.
+// Level i of levels_ has half of the panels that the levels before it left, the last one has all of
+// them. Two threads and four levels: 12 tasks, of an eighth to a 32nd of the whole, then 8 of a
+// 64th. What is too small for that is cut evenly.
 void ProductWalk::CutPanels(int32_t threads) {
-  for (int i = 0; i < count_; ++i) num_panels_ += shares_[i].num_panels;
-  const int64_t level = kTasksPerLevel * threads;
-  const bool few = num_panels_ < (kLevels + 1) * level;
-  tasks_a_level_ = few ? 0 : level;
-  num_tasks_ = few ? num_panels_ : (kLevels + 1) * level;
+  int64_t bytes = 0;
+  for (int i = 0; i < count_; ++i) {
+    num_panels_ += shares_[i].num_panels;
+    bytes += shares_[i].num_panels * shares_[i].whole.panel_bytes;
+  }
+  bytes = bytes * std::max(rows_left_, kRowsAByte) / kRowsAByte;
+  const int64_t tasks = std::min(num_panels_, std::max<int64_t>(1, bytes / kTaskBytesMin));
+  tasks_a_level_ = kTasksPerLevel * threads;
+  levels_ = num_panels_ < (kLevelsMax + 1) * tasks_a_level_ ? 0 : kLevelsMax;
+  while (levels_ > 0 && tasks_a_level_ << levels_ > tasks) --levels_;
+  num_tasks_ = levels_ > 0 ? (levels_ + 1) * tasks_a_level_
+                           : std::min(num_panels_, std::max<int64_t>(threads, tasks));
 }
 
 int64_t ProductWalk::FirstPanelOf(int64_t task) const {
-  if (tasks_a_level_ == 0) return task;
-  const int64_t level = std::min(task / tasks_a_level_, kLevels - 1);
-  const bool last = level == kLevels - 1;
+  if (levels_ == 0) return num_panels_ * task / num_tasks_;
+  const int64_t level = std::min(task / tasks_a_level_, levels_ - 1);
+  const bool last = level == levels_ - 1;
   const int64_t begin = num_panels_ - (num_panels_ >> level);
   const int64_t end = last ? num_panels_ : num_panels_ - (num_panels_ >> (level + 1));
   const int64_t tasks = last ? 2 * tasks_a_level_ : tasks_a_level_;

@@ -86,7 +86,8 @@ class ProductWalk {
   Share shares_[backend::kProductsMax];
   int count_ = 0;
   int64_t num_panels_ = 0;
-  int64_t tasks_a_level_ = 0;  // 0: every panel is a task
+  int64_t levels_ = 0;
+  int64_t tasks_a_level_ = 0;
   int64_t num_tasks_ = 0;
   int64_t num_pack_tasks_ = 0;
   int64_t rows_left_ = 0;

@@ -119,22 +119,41 @@ TEST_F(ProductWalkTest, ARangeOfFeaturesMayBeginInOneProductAndEndInAnother) {
   ExpectAllOnce(3, {17, 45});
 }
 
-// Enough panels for tasks of every size, cut at panels that no power of two divides.
+// Cut at panels that no power of two divides. Panels of 64 values are 576 bytes: 96 KB, what a task
+// has at least, are 171 of them.
 TEST_F(ProductWalkTest, TasksBecomeSmallerAndCoverEveryPanelOnce) {
-  for (const int64_t features : {16 * 70, 16 * 83 + 5, 16 * 640}) {
+  struct Case {
+    int64_t panels;
+    size_t tasks;
+    int64_t largest, smallest;  // parts of the whole
+  };
+  for (const Case& expected :
+       {Case{70, 2, 2, 2}, Case{1300, 7, 7, 7}, Case{1400, 8, 8, 8}, Case{2800, 12, 8, 16},
+        Case{5600, 16, 8, 32}, Case{11111, 20, 8, 64}}) {
     notes = {};
+    const int64_t features = 16 * expected.panels - 5;
     weights_.clear();
     weights_.push_back(
         PackedMatrix::Create(TestMemory(), WeightType::kQ4_0, features, kCols).value());
-    outs_[0].resize(kRowsMax * features);
+    outs_[0].resize(2 * features);
     EXPECT_EQ(Walk(2, {3, features - 1}), 1);
     ExpectAllOnce(2, {3, features - 1});
-    EXPECT_GE(notes.features_of_tasks.size(), 20u);
     // Walk runs the last task first.
     const auto& sizes = notes.features_of_tasks;
-    EXPECT_LE(sizes.front(), features / 64 + 16);
-    EXPECT_GE(sizes.back() * 8 + 8 * 16, features);
+    EXPECT_EQ(sizes.size(), expected.tasks);
+    EXPECT_NEAR(static_cast<double>(sizes.front()), features / expected.smallest, 32);
+    EXPECT_NEAR(static_cast<double>(sizes.back()), features / expected.largest, 32);
   }
+}
+
+// Arithmetic takes longer than reading: one panel is enough for a task.
+TEST_F(ProductWalkTest, ManyRowsAreCutToThePanel) {
+  weights_.clear();
+  weights_.push_back(PackedMatrix::Create(TestMemory(), WeightType::kQ4_0, 16 * 14, kCols).value());
+  activations_.resize(2400 * kStride);
+  outs_[0].resize(2400 * 16 * 14);
+  EXPECT_EQ(Walk(2400, {0, 16 * 14}), 1);
+  EXPECT_EQ(notes.features_of_tasks, std::vector<int64_t>(14, 16));
 }
 
 TEST_F(ProductWalkTest, RowsThatDoNotFitGoInPassesOfWholeTiles) {
