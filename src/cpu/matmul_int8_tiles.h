@@ -112,6 +112,7 @@ struct TileEngine : Vectors {
                                                              const BandTiles<kType>& band,
                                                              float (*totals)[kPanelRows]) {
     TileWeights<kType> weights;
+    for (int64_t b = 0; b < count; ++b) PrefetchBlock<kType>(panel, first + b, band.ahead);
     UnpackForTiles<kType>(panel, first, count, weights);
     Tiles::Configure(static_cast<int>(kBlockValues) / Traits<kType>::kScaleGroups);
     for (int64_t t = 0; t < band.count; ++t) {

@@ -13,8 +13,8 @@
 
 namespace llmrt::cpu::x512 {
 
-// Panels that are read once are asked for so far ahead, and of the first one as much as the core can
-// have under way.
+// Panels that are read once are asked for so far ahead, and of the first one as much as the core
+// can have under way.
 constexpr int64_t kPrefetchBytes = 4096;
 constexpr int64_t kFirstBytes = 1024;
 
