@@ -14,7 +14,7 @@ constexpr int kDwords = 8;  // of a block of a row or feature
 constexpr int kRowsMax = 16;
 
 // Rows of the tiles that `rows` rows are packed in; those that do not exist are zeros.
-constexpr int TileRows(int64_t rows) {
+LLMRT_512_INLINE int TileRows(int64_t rows) {
   return rows > 8 ? 16 : rows > 4 ? 8 : rows > 2 ? 4 : static_cast<int>(rows);
 }
 

@@ -36,7 +36,7 @@ struct AttentionScratch {
   float* tile;                  // converted keys, then values
 };
 
-constexpr int64_t AttentionScratchBytes(int64_t head_dim, int64_t queries) {
+LLMRT_ATTENTION_INLINE constexpr int64_t AttentionScratchBytes(int64_t head_dim, int64_t queries) {
   return static_cast<int64_t>(sizeof(AttentionScratch)) +
          4 * (kTileKeys * head_dim + queries * (3 * head_dim + kTileKeys));
 }

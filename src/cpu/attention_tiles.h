@@ -72,7 +72,8 @@ LLMRT_ATTENTION_INLINE void Aim(const AttentionTask& task, int64_t begin, int64_
   if (begin >= end || task.block_size % kLaneCount != 0 || kTileKeys % task.block_size != 0) return;
   ahead.run_bytes = task.block_size * task.head_dim * kKvBytes<kType>;
   const int32_t* table = task.block_table + begin / task.block_size;
-  for (const uint8_t* tiles : {task.k_tiles, task.v_tiles}) {
+  const uint8_t* const both[] = {task.k_tiles, task.v_tiles};
+  for (const uint8_t* tiles : both) {
     for (int64_t t = begin, block = 0; t < end; t += task.block_size, ++block) {
       ahead.runs[ahead.num_runs++] = tiles + table[block] * task.block_bytes;
     }

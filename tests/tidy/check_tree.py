@@ -27,6 +27,7 @@ CHECKS = (
     layer_rules.check_hosts,
     layer_rules.check_library_tools,
     content_rules.check_banned,
+    content_rules.check_inlined,
     content_rules.check_machine_paths,
     header_rules.check_header,
 )

@@ -24,6 +24,8 @@ _BANNED = [(re.compile(pattern), reason) for pattern, reason in (
     (r'\babsl::(Mutex|MutexLock|CondVar)\b', 'absl::Mutex crashes a host thread that ends after dlclose; std::mutex'),
 )]
 
+_FORCED = re.compile(r'_INLINE\b|\balways_inline\b')
+
 # Written in pieces, so that this file does not find itself.
 _MACHINE_PATH = re.compile(r'(?<![\w.~-])/(' + '|'.join(('wo' 'rk', 'ro' 'ot', 'fa' 'rm', 'ho' 'me')) + r')/\w')
 _TEXT = CODE | {'.md', '.txt', '.json', '.yml', '.in', '.map', '.i', '.cs', '.java', ''}
@@ -38,6 +40,24 @@ def check_banned(tree):
                 match = pattern.search(line)
                 if match:
                     yield Finding('banned', path, number, f'{match.group(0).strip()}: {reason}')
+
+
+def check_inlined(tree):
+    """A header with functions that are inlined by force is for one instruction set: what it defines otherwise may become
+    a weak symbol full of that set's instructions, which the linker may pick for a processor without them."""
+    for path in tree.code('src/cpu', kinds={'.h'}):
+        code = cpp_source.strip(tree.text(path))
+        if not _FORCED.search(tree.text(path)):
+            continue
+        lines = code.split('\n')
+        for function in cpp_source.functions(tree.text(path)):
+            head = lines[function.line - 1].partition('{')[0]
+            if head.startswith(function.name) and function.line > 1:
+                head = lines[function.line - 2] + head  # the line was too long for both
+            # Outside of a class `static` keeps a function that is not inlined in its object.
+            if function.lines and not _FORCED.search(head) and not head.startswith('static '):
+                yield Finding('inlined', f'{path}:{function.name}', function.line,
+                              f'{function.name} is inlined by force or static where one instruction set is used')
 
 
 def check_machine_paths(tree):

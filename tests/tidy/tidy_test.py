@@ -176,6 +176,19 @@ class ContentTest(unittest.TestCase):
     def test_tools_and_tests_may_print(self):
         self.assertEqual(findings_of({'tools/cli/a.cc': 'void F() { printf("x"); exit(1); }\n'}), [])
 
+    def test_headers_of_one_instruction_set_inline_by_force(self):
+        forced = '#define LLMRT_WIDE_INLINE static inline __attribute__((always_inline))\n'
+        path = 'src/cpu/rows_avx2.h'
+        for text in ('constexpr int F(int a) {\n  return a;\n}\n', 'inline int F() { return 1; }\n',
+                     'template <int a>\nint F() { return a; }\n', 'struct A {\n  static int F() { return 1; }\n};\n'):
+            self.assertEqual(findings_of({path: forced + text}), [('inlined', f'{path}:F')], text)
+            self.assertEqual(findings_of({path: text}), [], 'a header for everybody')
+        for text in ('LLMRT_WIDE_INLINE int F(int a) { return a; }\n', 'static int F() { return 1; }\n', 'int F();\n',
+                     'template <int a>\nLLMRT_WIDE_INLINE constexpr int F() { return a; }\n',
+                     'struct A {\n  static inline __attribute__((always_inline)) int F() { return 1; }\n};\n',
+                     'LLMRT_WIDE_INLINE VeryLongType\nF() { return 1; }\n'):
+            self.assertEqual(findings_of({path: forced + text}), [], text)
+
     def test_paths_of_one_machine_are_found(self):
         for path in ('wo' 'rk/main', 'ro' 'ot/x', 'ho' 'me/me'):
             self.assertEqual(findings_of({'docs/a.md': f'see /{path}\n'}), [('machine-path', 'docs/a.md')], path)
