@@ -16,7 +16,9 @@ namespace llmrt::cpu::avx2 {
 constexpr int kTileRows = 4;
 
 // Rows of a tile of a product of `rows` rows.
-LLMRT_AVX2_INLINE int TileRows(int64_t rows) { return rows < 3 ? static_cast<int>(rows) : kTileRows; }
+LLMRT_AVX2_INLINE int TileRows(int64_t rows) {
+  return rows < 3 ? static_cast<int>(rows) : kTileRows;
+}
 
 // What stored weights are above the quantity that the int16 sums are made of: WeightBias, but five
 // bits without a bias get one too, or their sums would not fit.
