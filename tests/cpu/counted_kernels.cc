@@ -119,21 +119,6 @@ struct Counted {
   }
 };
 
-const KernelTable& CountedTable(CpuTier tier) {
-  switch (tier) {
-    case CpuTier::kAvx2:
-      return Counted<kAvx2Kernels>::Table();
-    case CpuTier::kAvx512:
-      return Counted<kAvx512Kernels>::Table();
-    case CpuTier::kVnni:
-      return Counted<kVnniKernels>::Table();
-    case CpuTier::kAmx:
-      return UseAmx() ? Counted<kAmxKernels>::Table() : Counted<kImitatedAmxKernels>::Table();
-    default:
-      return Counted<kPortableKernels>::Table();
-  }
-}
-
 void ExpectReached(std::string_view tier, std::string_view kernel, int64_t calls) {
   EXPECT_GT(calls, 0) << tier << " kernel " << kernel << " was never called by a test";
 }
@@ -143,7 +128,7 @@ void ExpectAllReached(CpuTier tier, const Counts& counts) {
   for (int i = 0; i < backend::kWeightTypeCount; ++i) {
     const auto type = backend::GeometryOf(static_cast<WeightType>(i)).name;
     ExpectReached(name, absl::StrCat("matmul ", type), counts.matmul[i]);
-    if (CountedTable(tier).packing[i].pack != nullptr) {
+    if (CountedKernels(tier).packing[i].pack != nullptr) {
       ExpectReached(name, absl::StrCat("pack ", type), counts.pack[i]);
     }
   }
@@ -180,6 +165,21 @@ testing::Environment* const kKernelsReached = testing::AddGlobalTestEnvironment(
 
 }  // namespace
 
+const KernelTable& CountedKernels(CpuTier tier) {
+  switch (tier) {
+    case CpuTier::kAvx2:
+      return Counted<kAvx2Kernels>::Table();
+    case CpuTier::kAvx512:
+      return Counted<kAvx512Kernels>::Table();
+    case CpuTier::kVnni:
+      return Counted<kVnniKernels>::Table();
+    case CpuTier::kAmx:
+      return UseAmx() ? Counted<kAmxKernels>::Table() : Counted<kImitatedAmxKernels>::Table();
+    default:
+      return Counted<kPortableKernels>::Table();
+  }
+}
+
 std::vector<CpuTier> TestedTiers() {
   std::vector<CpuTier> tiers = {CpuTier::kPortable};
   for (const CpuTier tier : {CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni}) {
@@ -199,7 +199,7 @@ backend::Backend& BackendFor(CpuTier tier, int32_t threads) {
   static std::map<std::pair<CpuTier, int32_t>, std::unique_ptr<backend::Backend>> backends;
   std::unique_ptr<backend::Backend>& backend = backends[{tier, threads}];
   if (backend == nullptr) {
-    backend = CpuBackend::Create(CountedTable(tier), TierName(tier),
+    backend = CpuBackend::Create(CountedKernels(tier), TierName(tier),
                                  {.memory = &memory, .threads = threads})
                   .value();
   }

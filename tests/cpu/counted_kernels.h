@@ -23,6 +23,9 @@ std::vector<backend::CpuTier> TestedTiers();
 // for each (tier, threads).
 backend::Backend& BackendFor(backend::CpuTier tier, int32_t threads);
 
+// Its table.
+const KernelTable& CountedKernels(backend::CpuTier tier);
+
 // Unlimited memory that lives for the whole program.
 memory::LargeMemory& TestMemory();
 

@@ -3,9 +3,12 @@
 // written.
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <set>
 #include <vector>
 
 #include "cpu/cpu_features.h"
+#include "cpu/product_walk.h"
 #include "gtest/gtest.h"
 #include "ops/matmul.h"
 #include "ops/prepare.h"
@@ -21,8 +24,6 @@ using backend::CpuTier;
 using backend::WeightType;
 using ops::Spread;
 
-constexpr int64_t kCols = 512;
-
 struct Weight {
   WeightType type;
   int64_t features;
@@ -31,19 +32,20 @@ struct Weight {
 // Products of one activation with several weights.
 class Walk {
  public:
-  Walk(ops::Random& random, const std::vector<Weight>& weights, int64_t rows) : rows_(rows) {
-    const auto in = ops::RandomFloats(random, rows * kCols, Spread::kNormal);
+  Walk(ops::Random& random, const std::vector<Weight>& weights, int64_t rows, int64_t cols = 512)
+      : rows_(rows) {
+    const auto in = ops::RandomFloats(random, rows * cols, Spread::kNormal);
     for (const Weight& weight : weights) {
       Product& product = products_.emplace_back();
       product.features = weight.features;
       product.matrix = MakeBothLayouts(
-          weight.type, weight.features, kCols,
-          ops::RandomWeights(random, weight.type, weight.features, kCols, Spread::kNormal));
-      const ActivationFormat format = backend::ClassOf(weight.type).activation;
-      product.activations.resize(rows * backend::ActivationRowBytes(format, kCols));
+          weight.type, weight.features, cols,
+          ops::RandomWeights(random, weight.type, weight.features, cols, Spread::kNormal));
+      product.format = backend::ClassOf(weight.type).activation;
+      std::vector<uint8_t>& out = activations_[product.format];
+      out.resize(rows * backend::ActivationRowBytes(product.format, cols));
       ops::OraclePrepare(
-          {.in = in.data(), .cols = kCols, .format = format, .out = product.activations.data()},
-          {0, rows});
+          {.in = in.data(), .cols = cols, .format = product.format, .out = out.data()}, {0, rows});
       units_ += weight.features;
     }
     for (const backend::MatMulParams& params : Params(nullptr)) {
@@ -53,6 +55,16 @@ class Walk {
   }
 
   int64_t units() const { return units_; }
+
+  // Passes over all products; rows that are not packed need one only.
+  int CountPasses(CpuTier tier) {
+    std::vector<uint8_t> packed(kPackedBytes);  // nothing is packed here
+    ProductWalk walk(CountedKernels(tier), Params(&BackendFor(tier, 1)), {0, units_}, 1,
+                     packed.data());
+    int passes = 0;
+    while (walk.NextPass()) ++passes;
+    return passes;
+  }
 
   // The walk in pieces that end at `ends`, in a step of one backend or each by another one.
   void Check(CpuTier tier, const std::vector<int64_t>& ends, bool one_backend = false) {
@@ -103,7 +115,7 @@ class Walk {
   struct Product {
     int64_t features;
     BothLayouts matrix;
-    std::vector<uint8_t> activations;
+    ActivationFormat format;
     std::vector<float> out, expected;  // [rows][features and one that is nobody's]
   };
 
@@ -120,7 +132,7 @@ class Walk {
     for (Product& product : products_) {
       product.out.assign(rows_ * (product.features + 1), std::numeric_limits<float>::quiet_NaN());
       params.push_back({.weight = product.matrix.For(backend),
-                        .activations = product.activations.data(),
+                        .activations = activations_[product.format].data(),
                         .num_rows = rows_,
                         .out = product.out.data(),
                         .out_stride = product.features + 1});
@@ -131,6 +143,7 @@ class Walk {
   const int64_t rows_;
   int64_t units_ = 0;
   std::vector<Product> products_;
+  std::map<ActivationFormat, std::vector<uint8_t>> activations_;  // the same rows
 };
 
 class MatMulWalkTest : public testing::TestWithParam<CpuTier> {
@@ -184,6 +197,42 @@ TEST_P(MatMulWalkTest, ANewStepForgetsTheRowsOfTheLastOne) {
   for (int i = 0; i < 3; ++i) {
     Walk walk(random_, kWalks[0], 20);
     walk.Check(GetParam(), {50, walk.units()}, true);
+  }
+}
+
+// Whole tiles of rows of these products that the buffer for packed rows holds; 0 where none is
+// packed.
+int64_t RowsAPass(CpuTier tier, const std::vector<Weight>& weights, int64_t cols) {
+  std::set<WeightType> types;  // one copy serves all products of a type
+  for (const Weight& weight : weights) types.insert(weight.type);
+  int64_t bytes = 0;  // of 16 rows
+  for (const WeightType type : types) {
+    const Packing& packing = CountedKernels(tier).packing[static_cast<int>(type)];
+    if (packing.tile == nullptr) continue;
+    const RowTile tile = packing.tile(16);
+    bytes += 16 / tile.rows * (cols / 32) * tile.block_bytes;
+  }
+  return bytes == 0 ? 0 : kPackedBytes / bytes * 16;
+}
+
+// The last pass has three rows, and with them other tiles than those before it. Of the products
+// that share their packed rows, one stands behind one that does not.
+TEST_P(MatMulWalkTest, RowsThatGoInSeveralPassesHaveTheBitsOfTheirOwn) {
+  const std::vector<Weight> walks[] = {
+      {{WeightType::kQ4_0, 17}, {WeightType::kQ8_0, 5}, {WeightType::kQ6_K, 9}},
+      {{WeightType::kQ4_K, 9}, {WeightType::kQ5_K, 17}, {WeightType::kQ4_K, 3}},
+      {{WeightType::kQ4_1, 5}, {WeightType::kQ5_0, 9}, {WeightType::kQ5_1, 7}},
+  };
+  for (const std::vector<Weight>& weights : walks) {
+    constexpr int64_t kCols = 8192;
+    const int64_t rows_a_pass = RowsAPass(GetParam(), weights, kCols);
+    Walk walk(random_, weights, 2 * rows_a_pass + 3, kCols);
+    if (rows_a_pass > 0) {
+      ASSERT_GE(walk.CountPasses(GetParam()), 2);
+    }
+    walk.Check(GetParam(), {walk.units()});
+    walk.Check(GetParam(), {3, walk.units()});
+    if (testing::Test::HasFatalFailure()) return;
   }
 }
 

@@ -2,8 +2,10 @@
 // is in matmul_walk_test.cc.
 #include "cpu/product_walk.h"
 
+#include <algorithm>
+#include <cstring>
 #include <map>
-#include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -17,42 +19,70 @@ namespace {
 
 using backend::WeightType;
 
-constexpr int64_t kCols = 64;
-constexpr int64_t kStride = kCols / 32 * static_cast<int64_t>(sizeof(backend::ActivationBlock));
-constexpr auto kType = static_cast<int>(WeightType::kQ4_0);
+constexpr int64_t kCols = 64, kBlocks = kCols / 32;
+constexpr int64_t kStride = kBlocks * static_cast<int64_t>(sizeof(backend::ActivationBlock));
 
 // What the kernels below were given. A row is told by its address.
 struct Notes {
-  std::map<std::pair<const uint8_t*, int64_t>, int> packed;     // row, block: times
-  std::map<std::pair<float*, int64_t>, int> multiplied;         // row of out, feature: times
-  std::set<std::pair<const uint8_t*, int64_t>> packed_in_pass;  // since the pass began
+  std::map<std::tuple<WeightType, const uint8_t*, int64_t>, int> packed;  // row, block: times
+  std::map<std::pair<float*, int64_t>, int> multiplied;  // row of out, feature: times
   std::vector<int64_t> features_of_tasks;
-  int64_t bytes_a_row = 64;  // of a block of a tile
+  int64_t bytes_a_row = 64;         // of a block of a tile of Q4_0; of Q8_0 twice as many
+  const uint8_t* buffer = nullptr;  // kPackedBytes
 };
 Notes notes;
 
+// What Pack leaves where a block of a tile begins, for Multiply to find there.
+struct Mark {
+  WeightType type;
+  const uint8_t* rows;  // the tile's first row
+  int64_t num_rows;     // of the tile that exist
+  int64_t block;
+  bool operator==(const Mark&) const = default;
+};
+
+template <WeightType kType>
 RowTile Tile(int64_t rows) {
   const int32_t tile_rows = rows > 8 ? 16 : static_cast<int32_t>(rows);
-  return {tile_rows, tile_rows * notes.bytes_a_row};
+  return {tile_rows, tile_rows * notes.bytes_a_row * (kType == WeightType::kQ8_0 ? 2 : 1)};
 }
 
+// Fills all bytes of its blocks.
+template <WeightType kType>
 void Pack(const PackTask& task) {
-  for (int64_t m = 0; m < std::min<int64_t>(task.num_rows, task.tile_rows); ++m) {
-    for (int64_t b = task.begin; b < task.end; ++b) {
-      ++notes.packed[{task.rows + m * task.row_stride, b}];
-      notes.packed_in_pass.insert({task.rows + m * task.row_stride, b});
-    }
+  ASSERT_GE(task.num_rows, 1);
+  ASSERT_EQ(task.row_stride, kStride);
+  ASSERT_TRUE(0 <= task.begin && task.begin < task.end && task.end <= kBlocks);
+  EXPECT_EQ((task.out - notes.buffer) % 64, 0);
+  const int64_t rows = std::min<int64_t>(task.num_rows, task.tile_rows);
+  const int64_t block_bytes = Tile<kType>(task.tile_rows).block_bytes;
+  for (int64_t b = task.begin; b < task.end; ++b) {
+    for (int64_t m = 0; m < rows; ++m) ++notes.packed[{kType, task.rows + m * kStride, b}];
+    uint8_t* const place = task.out + b * block_bytes;
+    ASSERT_TRUE(notes.buffer <= place && place + block_bytes <= notes.buffer + kPackedBytes)
+        << "a block reaches beyond the buffer";
+    std::memset(place, 0xee, static_cast<size_t>(block_bytes));
+    const Mark mark = {kType, task.rows, rows, b};
+    std::memcpy(place, &mark, sizeof(mark));
   }
 }
 
+template <WeightType kType>
 void Multiply(const MatMulTask& task) {
   ASSERT_NE(task.packed, nullptr);
   ASSERT_NE(task.scratch, nullptr);
   notes.features_of_tasks.push_back(task.end - task.begin);
-  for (int64_t m = 0; m < task.num_rows; ++m) {
-    for (int64_t b = 0; b < kCols / 32; ++b) {
-      EXPECT_TRUE(notes.packed_in_pass.contains({task.activations + m * kStride, b}));
+  const RowTile tile = Tile<kType>(task.num_rows);
+  for (int64_t m = 0; m < task.num_rows; m += tile.rows) {
+    for (int64_t b = 0; b < kBlocks; ++b) {
+      Mark mark;
+      std::memcpy(&mark, task.packed + (m / tile.rows * kBlocks + b) * tile.block_bytes,
+                  sizeof(mark));
+      const int64_t rows = std::min<int64_t>(tile.rows, task.num_rows - m);
+      EXPECT_EQ(mark, (Mark{kType, task.activations + m * kStride, rows, b}));
     }
+  }
+  for (int64_t m = 0; m < task.num_rows; ++m) {
     for (int64_t n = task.begin; n < task.end; ++n) {
       ++notes.multiplied[{task.out + m * task.out_stride, n}];
     }
@@ -63,16 +93,27 @@ class ProductWalkTest : public ::testing::Test {
  protected:
   ProductWalkTest() {
     notes = {};
-    table_.matmul[kType] = Multiply;
-    table_.packing[kType] = {Tile, Pack};
-    for (const int64_t features : {40, 7}) {
-      weights_.push_back(
-          PackedMatrix::Create(TestMemory(), WeightType::kQ4_0, features, kCols).value());
+    AddKernels<WeightType::kQ4_0>();
+    AddKernels<WeightType::kQ8_0>();
+    SetWeights({{WeightType::kQ4_0, 40}, {WeightType::kQ4_0, 7}});
+  }
+
+  template <WeightType kType>
+  void AddKernels() {
+    table_.matmul[static_cast<int>(kType)] = Multiply<kType>;
+    table_.packing[static_cast<int>(kType)] = {Tile<kType>, Pack<kType>};
+  }
+
+  void SetWeights(const std::vector<std::pair<WeightType, int64_t>>& weights) {
+    weights_.clear();
+    outs_.clear();
+    for (const auto& [type, features] : weights) {
+      weights_.push_back(PackedMatrix::Create(TestMemory(), type, features, kCols).value());
       outs_.emplace_back(kRowsMax * features);
     }
   }
 
-  // Both products of `rows` rows; returns the number of passes.
+  // All products of `rows` rows; returns the number of passes.
   int Walk(int64_t rows, backend::Range features) {
     std::vector<backend::MatMulParams> products;
     for (size_t i = 0; i < weights_.size(); ++i) {
@@ -82,10 +123,12 @@ class ProductWalkTest : public ::testing::Test {
                           .out = outs_[i].data(),
                           .out_stride = weights_[i]->rows()});
     }
-    ProductWalk walk(table_, products, features, 2, packed_.data());
+    // Behind the buffer, too, there is memory, so that who leaves it is told instead of killed.
+    std::vector<uint8_t> storage(3 * kPackedBytes);
+    notes.buffer = storage.data() + kPackedBytes;
+    ProductWalk walk(table_, products, features, 2, storage.data() + kPackedBytes);
     int passes = 0;
     for (; walk.NextPass(); ++passes) {
-      notes.packed_in_pass.clear();
       for (int64_t task = walk.num_pack_tasks(); task-- > 0;) walk.Pack(task);
       uint8_t scratch = 0;
       for (int64_t task = walk.num_tasks(); task-- > 0;) walk.Multiply(task, &scratch);
@@ -93,9 +136,9 @@ class ProductWalkTest : public ::testing::Test {
     return passes;
   }
 
-  // Every row and feature once, and every block of every row packed once, for both products.
-  void ExpectAllOnce(int64_t rows, backend::Range features) {
-    EXPECT_EQ(notes.packed.size(), static_cast<size_t>(rows * kCols / 32));
+  // Every row and feature once, and every block of every row packed once for each type.
+  void ExpectAllOnce(int64_t rows, backend::Range features, int64_t types = 1) {
+    EXPECT_EQ(notes.packed.size(), static_cast<size_t>(types * rows * kBlocks));
     for (const auto& [place, times] : notes.packed) EXPECT_EQ(times, 1);
     EXPECT_EQ(notes.multiplied.size(), static_cast<size_t>(rows * features.size()));
     for (const auto& [place, times] : notes.multiplied) EXPECT_EQ(times, 1);
@@ -106,7 +149,6 @@ class ProductWalkTest : public ::testing::Test {
   std::vector<std::unique_ptr<backend::Matrix>> weights_;
   std::vector<std::vector<float>> outs_;
   std::vector<uint8_t> activations_ = std::vector<uint8_t>(kRowsMax * kStride);
-  std::vector<uint8_t> packed_ = std::vector<uint8_t>(kPackedBytes);
 };
 
 TEST_F(ProductWalkTest, OnePassWhereEverythingFits) {
@@ -132,10 +174,7 @@ TEST_F(ProductWalkTest, TasksBecomeSmallerAndCoverEveryPanelOnce) {
         Case{5600, 16, 8, 32}, Case{11111, 20, 8, 64}}) {
     notes = {};
     const int64_t features = 16 * expected.panels - 5;
-    weights_.clear();
-    weights_.push_back(
-        PackedMatrix::Create(TestMemory(), WeightType::kQ4_0, features, kCols).value());
-    outs_[0].resize(2 * features);
+    SetWeights({{WeightType::kQ4_0, features}});
     EXPECT_EQ(Walk(2, {3, features - 1}), 1);
     ExpectAllOnce(2, {3, features - 1});
     // Walk runs the last task first.
@@ -148,8 +187,7 @@ TEST_F(ProductWalkTest, TasksBecomeSmallerAndCoverEveryPanelOnce) {
 
 // Arithmetic takes longer than reading: one panel is enough for a task.
 TEST_F(ProductWalkTest, ManyRowsAreCutToThePanel) {
-  weights_.clear();
-  weights_.push_back(PackedMatrix::Create(TestMemory(), WeightType::kQ4_0, 16 * 14, kCols).value());
+  SetWeights({{WeightType::kQ4_0, 16 * 14}});
   activations_.resize(2400 * kStride);
   outs_[0].resize(2400 * 16 * 14);
   EXPECT_EQ(Walk(2400, {0, 16 * 14}), 1);
@@ -158,13 +196,33 @@ TEST_F(ProductWalkTest, ManyRowsAreCutToThePanel) {
 
 TEST_F(ProductWalkTest, RowsThatDoNotFitGoInPassesOfWholeTiles) {
   // Both products are of one type and read one copy: two tiles a pass.
-  notes.bytes_a_row = kPackedBytes / (2 * 16 * (kCols / 32));
+  notes.bytes_a_row = kPackedBytes / (2 * 16 * kBlocks);
   EXPECT_EQ(Walk(kRowsMax, {0, 47}), 4);  // 32, 32, 32 and 4 rows
   ExpectAllOnce(kRowsMax, {0, 47});
 }
 
+TEST_F(ProductWalkTest, EachTypeHasItsRowsInAPlaceOfItsOwn) {
+  SetWeights({{WeightType::kQ4_0, 40}, {WeightType::kQ8_0, 7}, {WeightType::kQ4_0, 3}});
+  EXPECT_EQ(Walk(kRowsMax, {0, 50}), 1);
+  ExpectAllOnce(kRowsMax, {0, 50}, 2);
+  // A tile of Q4_0 takes a sixth of the buffer, one of Q8_0 a third: two of each a pass.
+  notes = {};
+  notes.bytes_a_row = kPackedBytes / (6 * 16 * kBlocks) / 64 * 64;
+  EXPECT_EQ(Walk(kRowsMax, {0, 50}), 4);  // 32, 32, 32 and 4 rows
+  ExpectAllOnce(kRowsMax, {0, 50}, 2);
+}
+
+TEST_F(ProductWalkTest, RowsThatFillTheBufferToItsLastByteGoInOnePass) {
+  for (const int64_t rows : {64, 65}) {
+    notes = {};
+    notes.bytes_a_row = kPackedBytes / (64 * kBlocks);
+    EXPECT_EQ(Walk(rows, {0, 47}), rows == 64 ? 1 : 2);
+    ExpectAllOnce(rows, {0, 47});
+  }
+}
+
 TEST_F(ProductWalkTest, WhereNoWholeTileFitsFewerRowsGoTogether) {
-  notes.bytes_a_row = kPackedBytes / (8 * (kCols / 32));
+  notes.bytes_a_row = kPackedBytes / (8 * kBlocks);
   EXPECT_EQ(Walk(9, {0, 47}), 2);  // 8 and 1
   ExpectAllOnce(9, {0, 47});
 }
