@@ -3,7 +3,11 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "gtest/gtest.h"
+#include "tests/cpu/counted_kernels.h"
+#include "tests/cpu/tiers_by_system.h"
 
 namespace llmrt::cpu {
 namespace {
@@ -30,6 +34,28 @@ TEST(CpuFeaturesTest, ATierHasEverythingOfThoseBelow) {
   EXPECT_EQ(RunsTier(CpuTier::kVnni), HasVnni());
   EXPECT_TRUE(RunsTier(CpuTier::kPortable));
   EXPECT_EQ(RunsTier(CpuTier::kAmx), UseAmx());
+}
+
+TEST(CpuFeaturesTest, TiersAreThoseThatTheSystemSaysTheProcessorHas) {
+  const std::set<std::string> flags = ProcessorFlags();
+  if (flags.empty()) GTEST_SKIP() << "/proc/cpuinfo names no flags here";
+  std::vector<CpuTier> tiers = TiersOfFlags(flags);
+  for (const CpuTier tier :
+       {CpuTier::kPortable, CpuTier::kAvx2, CpuTier::kAvx512, CpuTier::kVnni, CpuTier::kAmx}) {
+    EXPECT_EQ(RunsTier(tier), std::count(tiers.begin(), tiers.end(), tier) == 1) << TierName(tier);
+  }
+  // The kernels' tests imitate the tiles that a machine with VNNI lacks.
+  if (tiers.back() == CpuTier::kVnni) tiers.push_back(CpuTier::kAmx);
+  EXPECT_EQ(TestedTiers(), tiers);
+}
+
+TEST(CpuFeaturesTest, ATierNeedsAllOfItsFlagsAndThoseOfTheTiersBelow) {
+  std::set<std::string> flags = {"fma", "f16c", "avx512_vnni", "avx512f", "avx512bw", "avx512dq"};
+  EXPECT_EQ(TiersOfFlags(flags), std::vector<CpuTier>{CpuTier::kPortable});
+  flags.insert("avx2");
+  EXPECT_EQ(TiersOfFlags(flags), (std::vector<CpuTier>{CpuTier::kPortable, CpuTier::kAvx2}));
+  flags.insert("avx512vl");
+  EXPECT_EQ(TiersOfFlags(flags).back(), CpuTier::kVnni);
 }
 
 TEST(CpuFeaturesTest, AForcedTierThatTheMachineLacksIsRefused) {

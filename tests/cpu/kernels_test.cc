@@ -1,4 +1,6 @@
 // The kernel tables themselves.
+#include <set>
+
 #include "cpu/cpu_features.h"
 #include "cpu/kernel_table.h"
 #include "gtest/gtest.h"
@@ -24,6 +26,36 @@ TEST(KernelsTest, EveryTierHasEveryKernel) {
   ExpectComplete(kAvx512Kernels);
   ExpectComplete(kVnniKernels);
   ExpectComplete(kAmxKernels);
+#endif
+}
+
+// Vector kernels read quantized rows packed, and all others as they are; a kernel without the
+// packing that it counts on would read from nowhere, one with another type's from wrong places.
+TEST(KernelsTest, KernelsThatReadPackedRowsHaveAPacking) {
+  for (const Packing& packing : kPortableKernels.packing) {
+    EXPECT_TRUE(packing.tile == nullptr && packing.pack == nullptr);
+  }
+#if defined(__x86_64__)
+  for (const KernelTable* table : {&kAvx2Kernels, &kAvx512Kernels, &kVnniKernels, &kAmxKernels}) {
+    std::set<RowTile (*)(int64_t)> tiles;
+    std::set<void (*)(const PackTask&)> packs;
+    int quantized_types = 0;
+    for (int i = 0; i < backend::kWeightTypeCount; ++i) {
+      const bool quantized = backend::IsQuantized(static_cast<backend::WeightType>(i));
+      EXPECT_EQ(table->packing[i].tile != nullptr, quantized) << i;
+      EXPECT_EQ(table->packing[i].pack != nullptr, quantized) << i;
+      quantized_types += quantized;
+      if (!quantized) continue;
+      tiles.insert(table->packing[i].tile);
+      packs.insert(table->packing[i].pack);
+      // The kernels of the tiers above read the tiles of avx512.
+      if (table == &kAvx2Kernels) continue;
+      EXPECT_EQ(table->packing[i].tile, kAvx512Kernels.packing[i].tile) << i;
+      EXPECT_EQ(table->packing[i].pack, kAvx512Kernels.packing[i].pack) << i;
+    }
+    EXPECT_EQ(tiles.size(), static_cast<size_t>(quantized_types));
+    EXPECT_EQ(packs.size(), static_cast<size_t>(quantized_types));
+  }
 #endif
 }
 
