@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <map>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -37,6 +38,9 @@ using backend::WeightType;
 using ops::Spread;
 
 constexpr int64_t kRows = 5, kDim = 256;
+// Of the products: two panels, and rows that fill a tile and begin another.
+constexpr int64_t kFeatures = 21, kProductRows = 17;
+static_assert(kFeatures * kProductRows <= kRows * kDim);
 
 // MXCSR: up with denormals kept; toward zero with everything flushed; to nearest with denormals
 // kept, flags raised or not; down; up with every exception trapping.
@@ -56,6 +60,17 @@ struct Inputs {
     cpu_cache = CpuCopyOf(*paged.cache);
     cache_bytes = PlainBytes(static_cast<CpuKvCache&>(*cpu_cache));
     view = batch.View();
+    // Every other row has denormals, which would drown in the sums that modes round their own way.
+    for (int64_t row = 0; row < kProductRows; ++row) {
+      const Spread spread = row % 2 == 0 ? Spread::kNormal : Spread::kWide;
+      const std::vector<float> values = ops::RandomFloats(random, kDim, spread);
+      product_rows.insert(product_rows.end(), values.begin(), values.end());
+    }
+    for (const WeightType type : {WeightType::kF16, WeightType::kBF16, WeightType::kQ4_K}) {
+      weights[type] =
+          MakeBothLayouts(type, kFeatures, kDim,
+                          ops::RandomWeights(random, type, kFeatures, kDim, Spread::kNormal));
+    }
   }
   // Before each run: an op may have stored keys, or rotated them.
   void Restore() {
@@ -85,8 +100,11 @@ struct Inputs {
   const std::vector<float> wide = ops::RandomFloats(random, kRows* kDim, Spread::kWide);
   const std::vector<float> normal = ops::RandomFloats(random, kRows* kDim, Spread::kNormal);
   std::vector<float> q, k, out;
-  std::vector<uint8_t> prepared, activations, cache_bytes;
+  std::vector<uint8_t> prepared, cache_bytes;
   BothLayouts table;
+  std::vector<float> product_rows;  // [kProductRows, kDim]
+  std::map<WeightType, BothLayouts> weights;
+  std::map<backend::ActivationFormat, std::vector<uint8_t>> activations;  // prepared product_rows
   // The cache that an op with this backend, or with none, reads and writes.
   backend::KvCache* CacheFor(const backend::Backend* backend) const {
     return backend == nullptr ? paged.cache.get() : cpu_cache.get();
@@ -114,6 +132,27 @@ absl::Status RunOp(const Params& params, backend::Range range, backend::Backend*
 }
 
 using backend::Backend;
+
+// A product of the first kM rows. The oracle prepares them, in the mode of the test.
+template <WeightType kType, int64_t kM>
+absl::Status Product(Inputs& in, Backend* b) {
+  const backend::ActivationFormat format = backend::ClassOf(kType).activation;
+  std::vector<uint8_t>& rows = in.activations[format];
+  if (rows.empty()) {
+    rows.resize(kProductRows * backend::ActivationRowBytes(format, kDim));
+    ops::OraclePrepare(
+        {.in = in.product_rows.data(), .cols = kDim, .format = format, .out = rows.data()},
+        {0, kProductRows});
+  }
+  const backend::MatMulParams product = {.weight = in.weights[kType].For(b),
+                                         .activations = rows.data(),
+                                         .num_rows = kM,
+                                         .out = in.out.data(),
+                                         .out_stride = kFeatures};
+  if (b != nullptr) return b->MatMul({product}, {0, kFeatures});
+  ops::OracleMatMul({product}, {0, kFeatures});
+  return absl::OkStatus();
+}
 
 const Op kOps[] = {
     {"Embed",
@@ -152,26 +191,12 @@ const Op kOps[] = {
                                              .out = in.prepared.data()},
                                             {0, kRows}, b, &Backend::Prepare, ops::OraclePrepare);
      }},
-    {"MatMul",
-     [](Inputs& in, Backend* b) {
-       if (in.activations.empty()) {
-         in.activations.resize(kRows *
-                               backend::ActivationRowBytes(backend::ActivationFormat::kInt8, kDim));
-         ops::OraclePrepare({.in = in.normal.data(),
-                             .cols = kDim,
-                             .format = backend::ActivationFormat::kInt8,
-                             .out = in.activations.data()},
-                            {0, kRows});
-       }
-       const backend::MatMulParams product = {.weight = in.table.For(b),
-                                              .activations = in.activations.data(),
-                                              .num_rows = kRows,
-                                              .out = in.out.data(),
-                                              .out_stride = kDim};
-       if (b != nullptr) return b->MatMul({product}, {0, kRows});
-       ops::OracleMatMul({product}, {0, kRows});
-       return absl::OkStatus();
-     }},
+    {"MatMulF16", Product<WeightType::kF16, kRows>},
+    {"MatMulBF16", Product<WeightType::kBF16, kRows>},
+    {"MatMulQ4_K", Product<WeightType::kQ4_K, kRows>},
+    {"MatMulF16Tiles", Product<WeightType::kF16, kProductRows>},
+    {"MatMulBF16Tiles", Product<WeightType::kBF16, kProductRows>},
+    {"MatMulQ4_KTiles", Product<WeightType::kQ4_K, kProductRows>},
     {"RopeStore",
      [](Inputs& in, Backend* b) {
        return RunOp<backend::RopeStoreParams>({.batch = &in.view,
