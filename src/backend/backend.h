@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 
@@ -252,12 +253,20 @@ class Backend {
   virtual absl::Status Download(const Buffer& buffer, int64_t offset, absl::Span<uint8_t> out) = 0;
 
   // For the work of loading: each task from 0 to count - 1 once, begun in about that order, on the
-  // backend's threads. `worker` is below num_threads(), belongs to one thread at a time, and is 0
-  // on the calling thread, which works, too. Not during a step. Inside, tasks call nothing of the
-  // backend but WriteRows and Upload. RESOURCE_EXHAUSTED or INTERNAL where an exception ended it.
+  // backend's threads and the calling one. `worker` is below num_threads() and belongs to one
+  // thread at a time; a thread may be several, one after another (the calling one is, where a host
+  // runs a job inside the call that hands it over). Not during a step. Inside, tasks call nothing
+  // of the backend but WriteRows and Upload. RESOURCE_EXHAUSTED or INTERNAL where an exception
+  // ended it; tasks that had not begun are then left out.
   virtual absl::Status RunTasks(int64_t count,
                                 absl::FunctionRef<void(int64_t task, int32_t worker)> task) {
-    for (int64_t i = 0; i < count; ++i) task(i, 0);
+    try {
+      for (int64_t i = 0; i < count; ++i) task(i, 0);
+    } catch (const std::bad_alloc&) {
+      return absl::ResourceExhaustedError("no memory inside a task; free some and try again");
+    } catch (...) {
+      return absl::InternalError("an exception left a task");
+    }
     return absl::OkStatus();
   }
 

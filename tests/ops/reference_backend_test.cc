@@ -1,5 +1,7 @@
 // The reference backend's ops are the plain ones, checked and counted like any backend's.
 #include <cmath>
+#include <new>
+#include <stdexcept>
 #include <vector>
 
 #include "backend/create_backend.h"
@@ -32,6 +34,30 @@ TEST_F(ReferenceBackendTest, SaysWhatItIs) {
     EXPECT_EQ(backend_->ClassFor(type).name, "float32-plain");
   }
   EXPECT_FALSE(backend::CreateReferenceBackend({}).ok());
+}
+
+// It has the interface's own RunTasks, as every backend has that loads on one thread.
+TEST_F(ReferenceBackendTest, TasksRunInOrderAndTheirExceptionsBecomeStatuses) {
+  std::vector<int64_t> ran;
+  ASSERT_TRUE(backend_
+                  ->RunTasks(3,
+                             [&](int64_t task, int32_t worker) {
+                               EXPECT_EQ(worker, 0);
+                               ran.push_back(task);
+                             })
+                  .ok());
+  EXPECT_EQ(ran, (std::vector<int64_t>{0, 1, 2}));
+  ran.clear();
+  const auto fail = [&](auto error) {
+    return backend_->RunTasks(3, [&](int64_t task, int32_t) {
+      ran.push_back(task);
+      if (task == 1) throw error;
+    });
+  };
+  EXPECT_EQ(fail(std::bad_alloc()).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(fail(std::runtime_error("it")).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(fail(7).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(ran, (std::vector<int64_t>{0, 1, 0, 1, 0, 1})) << "the last one is left out";
 }
 
 TEST_F(ReferenceBackendTest, ProductsUseUnroundedActivations) {
