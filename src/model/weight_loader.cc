@@ -76,6 +76,7 @@ void WeightLoader::AddVector(const TensorInfo& tensor, backend::Buffer& to, int6
 }
 
 absl::Status WeightLoader::Run() {
+  caller_ = std::this_thread::get_id();
   std::sort(targets_.begin(), targets_.end(), [](const Target& a, const Target& b) {
     return std::tie(a.tensor->part, a.tensor->offset, a.tensor->name) <
            std::tie(b.tensor->part, b.tensor->offset, b.tensor->name);
@@ -126,7 +127,7 @@ void WeightLoader::LoadChunk(int64_t index, int32_t worker) {
     const Range rows = {row, std::min(row + rows_a_piece, chunk.row + chunk.rows)};
     absl::Status status = LoadPiece(target, rows, worker, hash);
     if (!status.ok()) return Fail(index, std::move(status));
-    if (worker == 0) Report();
+    if (std::this_thread::get_id() == caller_) Report();
   }
   const int64_t row_bytes = RowBytes(*target.tensor);
   file_.ForgetTensor(*target.tensor, chunk.row * row_bytes, chunk.rows * row_bytes);

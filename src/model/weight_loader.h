@@ -18,6 +18,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -34,6 +35,9 @@ using LoadProgress = std::function<bool(int64_t bytes_done)>;
 
 class WeightLoader {
  public:
+  // Chunks between two looks at all threads' work; 512 MiB.
+  static constexpr int64_t kWaveChunks = 256;
+
   struct Limits {
     int64_t tensors = 0;          // that will be added, at most
     int64_t vector_elements = 0;  // of the longest of them
@@ -74,8 +78,6 @@ class WeightLoader {
     int64_t rows = 0;
     uint64_t hash = 0;
   };
-  // Chunks between two looks at all threads' work; 512 MiB.
-  static constexpr int64_t kWaveChunks = 256;
   static constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
 
   // Fills `wave_` with the next chunks; false when there are none.
@@ -98,6 +100,7 @@ class WeightLoader {
 
   const formats::ModelFile& file_;
   backend::Backend& backend_;
+  std::thread::id caller_;  // of Run; the number of its worker may be any
   const LoadProgress& progress_;
   const bool reads_in_parallel_;
 

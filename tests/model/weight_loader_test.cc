@@ -20,12 +20,14 @@
 #include "backend/create_backend.h"
 #include "formats/model_file_builder.h"
 #include "memory/counted_heap.h"
+#include "tests/cpu/host_jobs.h"
 #include "tests/model/recording_backend.h"
 
 namespace llmrt::model {
 namespace {
 
 using backend::WeightType;
+using cpu::HostJobs;
 using llmrt::testing::RecordingBackend;
 
 enum class Kind { kFile, kMemory, kHostReader };
@@ -57,12 +59,15 @@ class TestSource final : public formats::ByteSource {
   }
 
   void FailIn(int64_t from, int64_t to) { fails_from_ = from, fails_to_ = to; }
+  // Another bit in the file.
+  void Flip(int64_t offset) { bytes_[static_cast<size_t>(offset)] ^= 1; }
+  const std::vector<uint8_t>& bytes() const { return bytes_; }
   const std::vector<int64_t>& offsets() const { return offsets_; }
   const std::set<std::thread::id>& readers() const { return readers_; }
   int64_t forgotten_bytes() const { return forgotten_; }
 
  private:
-  const std::vector<uint8_t> bytes_;
+  std::vector<uint8_t> bytes_;
   const Kind kind_;
   std::mutex mutex_;
   std::vector<int64_t> offsets_;
@@ -78,18 +83,33 @@ constexpr int64_t kNormElements = 256;
 // several chunks, one of several pieces, one that does not end with a whole step of rows.
 class LoadCase {
  public:
-  explicit LoadCase(Kind kind, int32_t threads, uint32_t seed = 1) : memory_(0) {
+  // Tiny matrices, each a chunk, before the large one, of three. The second chunk of that one is
+  // then the last of the first wave.
+  static constexpr int kManyTensors = 252;
+  static_assert(2 + kManyTensors + 2 == WeightLoader::kWaveChunks);  // small and norm stand first
+
+  struct Options {
+    uint32_t seed = 1;
+    int tiny_tensors = 0;
+    backend::JobHook job_hook;
+  };
+  LoadCase(Kind kind, int32_t threads) : LoadCase(kind, threads, Options{}) {}
+  LoadCase(Kind kind, int32_t threads, const Options& settings) : memory_(0) {
     backend::BackendOptions options;
     options.memory = &memory_;
     options.threads = threads;
+    options.job_hook = settings.job_hook;
     backend_ = std::make_unique<RecordingBackend>(backend::CreateCpuBackend(options).value());
     formats::ModelFileBuilder builder;
     Place(builder, "small", WeightType::kQ4_0, 37, 64);
     Place(builder, "norm", WeightType::kF16, 1, kNormElements);
+    for (int i = 0; i < settings.tiny_tensors; ++i) {
+      Place(builder, absl::StrCat("tiny.", 1000 + i), WeightType::kF32, 17, 32);
+    }
     Place(builder, "large", WeightType::kF32, 2500, 512);
     Place(builder, "middle", WeightType::kQ8_0, 3001, 256);
     std::vector<uint8_t> bytes(static_cast<size_t>(end_));
-    std::mt19937_64 random(seed);
+    std::mt19937_64 random(settings.seed);
     for (size_t i = 0; i + 8 <= bytes.size(); i += 8) {
       const uint64_t word = random();
       std::memcpy(bytes.data() + i, &word, 8);
@@ -101,9 +121,11 @@ class LoadCase {
 
   absl::Status Load(const LoadProgress& progress = nullptr) {
     matrices_.clear();
-    WeightLoader loader(*file_, *backend_, progress, kLimits);
-    for (const char* name : {"large", "middle", "small"}) {
-      const formats::TensorInfo& tensor = *file_->FindTensor(name);
+    WeightLoader loader(*file_, *backend_, progress,
+                        {.tensors = static_cast<int64_t>(file_->tensors().size()),
+                         .vector_elements = kNormElements});
+    for (const formats::TensorInfo& tensor : file_->tensors()) {
+      if (tensor.name == "norm") continue;
       matrices_.push_back(
           backend_->CreateMatrix(tensor.type, tensor.rows(), tensor.cols()).value());
       loader.AddMatrix(tensor, *matrices_.back());
@@ -113,6 +135,23 @@ class LoadCase {
     absl::Status status = loader.Run();
     hash_ = loader.hash();
     return status;
+  }
+
+  // Where a matrix lies in the file.
+  int64_t OffsetOf(const char* name) const { return file_->FindTensor(name)->offset; }
+
+  // Whether each matrix has the bytes of its place in the file.
+  bool EveryMatrixIsThatOfTheFile() {
+    size_t next = 0;
+    for (const formats::TensorInfo& tensor : file_->tensors()) {
+      if (tensor.name == "norm") continue;
+      const std::vector<uint8_t>& content = backend_->content(*matrices_[next++]);
+      if (static_cast<int64_t>(content.size()) != tensor.bytes ||
+          !std::equal(content.begin(), content.end(), source_->bytes().begin() + tensor.offset)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   // All that arrived, matrices first.
@@ -135,10 +174,10 @@ class LoadCase {
   int64_t bytes() const { return end_; }
 
  private:
-  void Place(formats::ModelFileBuilder& builder, const char* name, WeightType type, int64_t rows,
+  void Place(formats::ModelFileBuilder& builder, std::string name, WeightType type, int64_t rows,
              int64_t cols) {
     const int64_t bytes = rows * *backend::RowBytes(type, cols);
-    builder.AddTensor({.name = name,
+    builder.AddTensor({.name = std::move(name),
                        .type = type,
                        .num_dims = 2,
                        .dims = {cols, rows, 1, 1},
@@ -185,7 +224,7 @@ TEST(WeightLoaderTest, EachRowComesOnceInWholeSteps) {
 }
 
 TEST(WeightLoaderTest, OtherBytesHaveAnotherHash) {
-  LoadCase one(Kind::kFile, 2, 1), other(Kind::kFile, 2, 2);
+  LoadCase one(Kind::kFile, 2, {.seed = 1}), other(Kind::kFile, 2, {.seed = 2});
   ASSERT_TRUE(one.Load().ok() && other.Load().ok());
   EXPECT_NE(one.hash(), other.hash());
 }
@@ -223,6 +262,84 @@ TEST(WeightLoaderTest, ProgressGrowsToTheWholeOnTheCallingThread) {
                     })
                     .ok());
     EXPECT_EQ(last, load.bytes());
+  }
+}
+
+// A host's threads that help are told nothing; and a host that runs jobs inside the call that hands
+// them over makes the calling thread another worker, which is to be told no less.
+TEST(WeightLoaderTest, ProgressIsTheCallingThreadsWhateverTheHostDoesWithJobs) {
+  for (const HostJobs::Manner manner : cpu::kAllManners) {
+    HostJobs jobs(manner);
+    LoadCase load(Kind::kFile, 3, {.job_hook = jobs.hook()});
+    const std::thread::id test_thread = std::this_thread::get_id();
+    std::vector<int64_t> looks;
+    ASSERT_TRUE(load.Load([&](int64_t done) {
+                      EXPECT_EQ(std::this_thread::get_id(), test_thread);
+                      looks.push_back(done);
+                      return true;
+                    })
+                    .ok());
+    EXPECT_EQ(looks.back(), load.bytes());
+    if (manner != HostJobs::Manner::kInline) continue;
+    EXPECT_EQ(load.source().readers().size(), 1u);
+    EXPECT_EQ(looks.size(), load.source().offsets().size()) << "one for each piece";
+    LoadCase cancelled(Kind::kFile, 3, {.job_hook = jobs.hook()});
+    EXPECT_EQ(cancelled.Load([](int64_t) { return false; }).code(), absl::StatusCode::kCancelled);
+    EXPECT_EQ(cancelled.source().offsets().size(), 1u) << "the first look ended it";
+  }
+}
+
+// More chunks than one wave has. The cut lies inside the large matrix.
+TEST(WeightLoaderTest, TheSecondWaveArrivesAndIsHashedLikeTheFirst) {
+  const LoadCase::Options many = {.tiny_tensors = LoadCase::kManyTensors};
+  LoadCase first(Kind::kFile, 1, many);
+  ASSERT_TRUE(first.Load().ok());
+  for (const Kind kind : {Kind::kFile, Kind::kMemory, Kind::kHostReader}) {
+    for (const int32_t threads : {1, 3}) {
+      LoadCase load(kind, threads, many);
+      int64_t last = 0;
+      ASSERT_TRUE(load.Load([&](int64_t done) {
+                        EXPECT_GT(done, last);
+                        last = done;
+                        return true;
+                      })
+                      .ok());
+      EXPECT_EQ(last, load.bytes());
+      EXPECT_TRUE(load.EveryMatrixIsThatOfTheFile());
+      for (const auto& matrix : load.matrices()) {
+        EXPECT_TRUE(load.backend().EachRowCameOnce(*matrix)) << matrix->rows();
+      }
+      EXPECT_EQ(load.hash(), first.hash());
+    }
+  }
+  // One bit of either wave.
+  for (const int64_t offset : {first.OffsetOf("tiny.1100"), first.OffsetOf("middle")}) {
+    LoadCase other(Kind::kFile, 2, many);
+    other.source().Flip(offset);
+    ASSERT_TRUE(other.Load().ok());
+    EXPECT_NE(other.hash(), first.hash()) << offset;
+  }
+}
+
+TEST(WeightLoaderTest, FailuresAndCancellingEndTheSecondWaveToo) {
+  const LoadCase::Options many = {.tiny_tensors = LoadCase::kManyTensors};
+  for (const int32_t threads : {1, 3}) {
+    LoadCase failing(Kind::kFile, threads, many);
+    const int64_t middle = failing.OffsetOf("middle");
+    failing.source().FailIn(middle, failing.bytes());
+    EXPECT_EQ(failing.Load(), absl::UnavailableError(absl::StrCat("no bytes at ", middle)));
+    LoadCase cancelled(Kind::kFile, threads, many);
+    // The last chunk of the large matrix is of the second wave.
+    const int64_t wave_bytes = middle - (2500 - 2048) * 512 * 4;
+    EXPECT_EQ(cancelled.Load([&](int64_t done) { return done <= wave_bytes; }).code(),
+              absl::StatusCode::kCancelled);
+    // Of several threads the two chunks of that wave may be others'.
+    if (threads > 1) continue;
+    const std::vector<int64_t>& offsets = cancelled.source().offsets();
+    EXPECT_EQ(std::count_if(offsets.begin(), offsets.end(),
+                            [&](int64_t offset) { return offset >= wave_bytes; }),
+              1)
+        << "the first look ended it";
   }
 }
 
