@@ -78,7 +78,7 @@ def read_ours(report, variant):
         rate = case['tokens_per_second']
         key = Key(model, case['kind'], case['batch'], case['depth'], case['prompt'], variant)
         yield key, Sample(rate, report['device'], case['tokens_per_second_min'], case['tokens_per_second_max'], bandwidth,
-                          (case['bytes_per_second'] or 0) / rate)
+                          (case['bytes_per_second'] or 0) / rate if rate else 0)
 
 
 def read_llama_bench(tests, variant):
@@ -101,12 +101,20 @@ def read_batched(lines, variant, model):
 
 
 def parse_objects(text):
-    """The JSON objects of an array, of one object, or of the lines that look like one."""
-    try:
-        value = json.loads(text)
-        return value if isinstance(value, list) else [value]
-    except json.JSONDecodeError:
-        return [json.loads(line) for line in text.splitlines() if line.startswith('{')]
+    """The JSON objects in a text, alone or in arrays, each from the beginning of a line; what else it says is passed over."""
+    decoder, found, place = json.JSONDecoder(), [], 0
+    while place < len(text):
+        end = place
+        if text[place] in '[{':
+            try:
+                value, end = decoder.raw_decode(text, place)
+                found.extend(part for part in (value if isinstance(value, list) else [value]) if isinstance(part, dict))
+            except json.JSONDecodeError as error:
+                if text.startswith('{"', place):  # no line of a log
+                    raise ValueError(f'an object is cut off: {error}') from error
+        line_end = text.find('\n', end)
+        place = len(text) if line_end < 0 else line_end + 1
+    return found
 
 
 def read_output(text, variant, model):
@@ -122,13 +130,18 @@ def read_output(text, variant, model):
     raise ValueError(f'neither of the three formats; its fields are {", ".join(sorted(objects[0]))}')
 
 
-def kv_bytes(run, kv_bytes_per_token):
-    """Keys and values of a run that generates behind a prompt or a depth, by what ours says a token takes."""
-    objects = parse_objects(run['output'])
+def memory_without_kv(run, model, kv_bytes_per_token):
+    """The peak of a run that generates behind a prompt or a depth, without keys and values."""
+    objects, peak = parse_objects(run['output']), run['peak_rss_bytes']
+    if not objects:
+        raise ValueError(f'no JSON in what {run["name"]} printed')
     if 'kv_used_bytes' in objects[0]:
-        return objects[0]['kv_used_bytes']
-    positions = max(test['n_depth'] + test['n_prompt'] + test['n_gen'] for test in objects)
-    return positions * kv_bytes_per_token
+        # Those are written after loading, which may have taken more than all that follows.
+        return max(peak - objects[0]['kv_used_bytes'], objects[0].get('peak_rss_after_load_bytes') or 0)
+    if model not in kv_bytes_per_token:
+        raise ValueError(f'{run["name"]}: what a token of {model} takes of keys and values is unknown; add a run of ours with it')
+    positions = max(test.get('n_depth', 0) + test['n_prompt'] + test['n_gen'] for test in objects)
+    return peak - positions * kv_bytes_per_token[model]
 
 
 def read_run(run, variant, kv_bytes_per_token):
@@ -136,7 +149,7 @@ def read_run(run, variant, kv_bytes_per_token):
     if variant == 'load':
         return [(Key(model, 'load'), Sample(run['seconds'], 'process', run['seconds'], run['seconds']))]
     if variant == 'memory':
-        used = run['peak_rss_bytes'] - kv_bytes(run, kv_bytes_per_token.get(model, 0))
+        used = memory_without_kv(run, model, kv_bytes_per_token)
         return [(Key(model, 'memory'), Sample(used, 'process', used, used))]
     return read_output(run['output'], variant, model)
 
@@ -173,7 +186,7 @@ class Measured:
 
 
 def read_inputs(inputs):
-    measured, runs = Measured(), []
+    measured, runs, outputs = Measured(), [], []
     for text in inputs:
         name, equals, path = text.partition('=')
         path = path if equals else name
@@ -181,12 +194,13 @@ def read_inputs(inputs):
         if equals:
             measured.add(name, read_output(content, name.partition('/')[2], pathlib.PurePath(path).name.split('.')[0]))
             measured.note(content)
+            outputs.append(content)
         else:
             runs.extend(parse_objects(content))
     # What a token's keys and values take is known from ours, wherever it stands.
     per_token = {}
-    for run in runs:
-        for found in parse_objects(run['output']):
+    for output in outputs + [run['output'] for run in runs]:
+        for found in parse_objects(output):
             if 'kv_bytes_per_token' in found:
                 per_token[stem(found['model'])] = found['kv_bytes_per_token']
     for run in runs:

@@ -92,6 +92,33 @@ class CompareTest(ScriptTest):
         # Ten tokens of 1000 bytes leave 1 MB of the peer's, and 20000 bytes 0.5 MB of ours.
         self.assertEqual(rows['peak memory without KV, Q4_0, MB'][4:], ['**0.50**', '≤ 0.6', '', 'reach'])
 
+    def test_what_loading_took_is_not_made_less_by_what_came_after_it(self):
+        report = {**ours(), 'peak_rss_after_load_bytes': 700_000}
+        runs = self.write('runs.jsonl', self.interleaved('peer/memory', [llama_bench(generated=1, depth=9)], memory=1_010_000),
+                          self.interleaved('ours/memory', report, memory=710_000))
+        self.assertEqual(self.compare(runs)['peak memory without KV, Q4_0, MB'][4], '**0.70**')
+
+    def test_keys_and_values_of_an_unknown_size_are_no_guess(self):
+        peer = self.interleaved('peer/memory', [llama_bench(generated=1, depth=9)], memory=1_010_000)
+        path = self.write('runs.jsonl', peer, self.interleaved('ours', ours(case('decode', 40), model='1b-q8_0')))
+        result = self.run_script(COMPARE, path)
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr, r'\AValueError: peer/memory: .*1b-q4_0.*\n\Z')
+        # Another file of ours may know it.
+        mine = self.write('ours.json', ours(case('decode', 40)))
+        self.assertIn('peak memory without KV, Q4_0, MB', self.compare(path, f'ours={mine}'))
+        silent = {**peer, 'output': 'llama-bench: killed'}
+        self.assertIn('no JSON in what peer/memory printed', self.run_script(COMPARE, self.write('silent.jsonl', silent, silent)).stderr)
+
+    def test_words_around_the_figures_are_passed_over(self):
+        tests = [llama_bench(rates=(20,)), llama_bench(prompt=512, generated=0, rates=(100,))]
+        for indent in (None, 2):
+            text = f'{{no JSON}}\n[warning] slow\n[1]\n{json.dumps(tests, indent=indent)}\nbuild: 7 {{abc}}\n[done]'
+            (self.folder / 'peer.json').write_text(text, encoding='utf-8')
+            rows = self.compare(f'peer={self.folder / "peer.json"}')
+            self.assertEqual(rows['decode, batch 1, Q4_0'][0], '20.0 (20.0–20.0, n=1)')
+            self.assertEqual(rows['prefill 512, Q4_0'][0], '100.0 (100.0–100.0, n=1)')
+
     def test_a_neighbour_takes_its_share(self):
         runs = self.write('runs.jsonl', self.interleaved('peer', [llama_bench(rates=(20,))]),
                           self.interleaved('peer/neighbour', [llama_bench(rates=(2,))]),
@@ -117,7 +144,7 @@ class CompareTest(ScriptTest):
         self.assertEqual(len(marks), sum(text in ('2.00', '0.50', 'not measured') for text in texts))
 
     def test_what_is_no_measurement_is_refused(self):
-        for name, text in (('empty.json', ''), ('other.json', '{"a": 1}')):
+        for name, text in (('empty.json', ''), ('other.json', '{"a": 1}'), ('cut.json', json.dumps(llama_bench())[:-9])):
             (self.folder / name).write_text(text, encoding='utf-8')
             result = self.run_script(COMPARE, f'peer={self.folder / name}')
             self.assertEqual(result.returncode, 1)

@@ -120,8 +120,8 @@ Outcome PrintReportJson(const BenchReport& report) {
   object["device"] = report.device;
   object["threads"] = report.threads;
   object["read_bandwidth_bytes_per_second"] = OrNull(report.bandwidth() > 0, report.bandwidth());
-  object["read_bandwidth_before"] = report.bandwidth_before;
-  object["read_bandwidth_after"] = report.bandwidth_after;
+  object["read_bandwidth_before"] = OrNull(report.bandwidth_before > 0, report.bandwidth_before);
+  object["read_bandwidth_after"] = OrNull(report.bandwidth_after > 0, report.bandwidth_after);
   object["ceilings"] = CeilingsJson(report.ceilings);
   object["weights_bytes_per_step"] = OrNull(report.bytes_known(), report.bytes.weights_bytes);
   object["kv_bytes_per_token"] = report.bytes.kv_bytes_per_token;
