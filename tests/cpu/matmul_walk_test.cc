@@ -87,11 +87,10 @@ class Walk {
     std::vector<backend::MatMulParams> params = Params(&backend);
     ASSERT_TRUE(backend.BeginStep({}, {}).ok());
     ASSERT_TRUE(backend.MatMul(params, {0, cut}).ok());
-    for (Product& product : products_) {
-      const int64_t row_bytes = static_cast<int64_t>(product.activations.size()) / rows_;
+    for (auto& [format, rows] : activations_) {
       ASSERT_TRUE(backend
-                      .MoveRows({.rows = product.activations.data(),
-                                 .row_bytes = row_bytes,
+                      .MoveRows({.rows = rows.data(),
+                                 .row_bytes = static_cast<int64_t>(rows.size()) / rows_,
                                  .from = rows_ - count,
                                  .to = 0,
                                  .count = count})
