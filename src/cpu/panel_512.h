@@ -33,6 +33,14 @@ LLMRT_512_INLINE void PrefetchAhead(const uint8_t* at, int64_t bytes) {
   Prefetch(at + kPrefetchBytes, bytes);
 }
 
+// The same for the second cache: what comes so late that the first one would not hold it until
+// then.
+LLMRT_512_INLINE void PrefetchToSecond(const uint8_t* at, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(at + i), _MM_HINT_T1);
+  }
+}
+
 // The lanes of panel `panel` whose features lie in the task's range.
 LLMRT_512_INLINE __mmask16 LanesOf(const MatMulTask& task, int64_t panel) {
   const int64_t first = panel * kPanelRows;
