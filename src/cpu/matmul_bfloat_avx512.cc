@@ -18,16 +18,16 @@ using backend::kChunkK;
 using backend::WeightType;
 using x512::AddTo;
 using x512::FloatRows;
-using x512::kPrefetchBytes;
+using x512::kHalfPageBytes;
 using x512::Min;
-using x512::PrefetchAhead;
 using x512::PrefetchToSecond;
 using x512::RoundUp;
 using x512::StoreTotals;
 
 constexpr int kPairsK = 32;  // values that are summed apart, even and odd
 constexpr int64_t kPairBytes = 64;
-constexpr int64_t kPairRows = 8;  // rows of activations at once
+constexpr int64_t kAskBytes = 4096 + kHalfPageBytes;  // streamed weights are asked for so far ahead
+constexpr int64_t kPairRows = 8;                      // rows of activations at once
 // Up to so many rows stream, if their values in float32 fit the scratch memory.
 constexpr int64_t kPairStreamRows = 32;
 
@@ -45,8 +45,7 @@ LLMRT_512_INLINE void AddPairs(const uint8_t* weights, int64_t count, const Floa
 #pragma GCC unroll 2
     for (int64_t k = block; k < block + kPairsK; k += 2) {
       const uint8_t* address = weights + k / 2 * kPairBytes;
-      if constexpr (kAsk && kM == 2) PrefetchAhead(address, kPairBytes);
-      if constexpr (kAsk && kM > 2) PrefetchToSecond(address + 2 * kPrefetchBytes, kPairBytes);
+      if constexpr (kAsk && kM > 1) PrefetchToSecond(address + kAskBytes, kPairBytes);
       const __m512i pair = _mm512_load_si512(address);
       const __m512 even = _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16));
       const __m512 odd = _mm512_castsi512_ps(_mm512_and_si512(pair, odd_mask));

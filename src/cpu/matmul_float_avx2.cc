@@ -40,7 +40,7 @@ LLMRT_AVX2_INLINE __m256 LoadWeights(const uint8_t* weights, int part) {
 }
 
 // One chunk of kN features from `w` with kM rows from `a`, added to totals[i][j]. kAsk: asks for
-// the same place in the next chunk.
+// about the same place in the next chunk.
 template <WeightType kType, int kN, int kM, bool kAsk>
 LLMRT_AVX2_INLINE void AddLanes(const uint8_t* w, const float* const (&a)[kM], int64_t groups,
                                 float (*totals)[kPanelRows]) {
@@ -56,7 +56,7 @@ LLMRT_AVX2_INLINE void AddLanes(const uint8_t* w, const float* const (&a)[kM], i
       __m256 weights[kN];
       for (int j = 0; j < kN; ++j) {
         const uint8_t* address = w + j * Layout::kFeature;
-        if (kAsk && part == 0) Prefetch(address + Layout::kChunk);
+        if (kAsk && part == 0) Prefetch(address + Layout::kChunk + kHalfPageBytes);
         weights[j] = LoadWeights<kType>(address, part);
       }
 #pragma GCC unroll 3
@@ -151,7 +151,6 @@ constexpr int64_t kPairBytes = kVectorBytes;
 constexpr int kPairRows = 2;  // rows of activations at once
 // Up to so many rows a product waits for memory.
 constexpr int64_t kStreamRows = 4;
-constexpr int64_t kPrefetchBytes = 4096;
 
 struct PairsScratch {
   static constexpr int64_t kRows = 64, kPanels = 16;
@@ -183,7 +182,8 @@ LLMRT_AVX2_INLINE void AddPairs(const uint8_t* weights, int64_t count, const flo
 #pragma GCC unroll 4
     for (int64_t k = block; k < block + kPairsK; k += 2) {
       const uint8_t* address = weights + k / 2 * kPairBytes;
-      Prefetch(address + kPrefetchBytes);
+      // A single row is as fast as memory, and the processor fetches ahead enough by itself.
+      if (kM > 1) Prefetch(address + kPrefetchBytes);
 #pragma GCC unroll 2
       for (int h = 0; h < 2; ++h) {
         const __m256i pair =

@@ -20,6 +20,7 @@ using backend::WeightType;
 using x512::AddTo;
 using x512::CeilDiv;
 using x512::FloatRows;
+using x512::kHalfPageBytes;
 using x512::Min;
 using x512::PrefetchToSecond;
 using x512::StoreTotals;
@@ -98,8 +99,8 @@ LLMRT_512_INLINE void AddOneRow(const uint8_t* weights, int64_t groups, const Fl
   AddTo(total, SumLanes16(lanes));
 }
 
-// The same with kM rows, 2 x 8, 3 x 4 or 4 x 4 sums at a time. kAsk: asks for the same place in the
-// next chunk; this one is read in steps that no processor guesses.
+// The same with kM rows, 2 x 8, 3 x 4 or 4 x 4 sums at a time. kAsk: asks for about the same place
+// in the next chunk; this one is read in steps that no processor guesses.
 template <WeightType kType, int kM, bool kAsk>
 LLMRT_512_INLINE void AddRowsOf(const uint8_t* weights, int64_t groups, const FloatRows& rows,
                                 float (*totals)[kPanelRows]) {
@@ -111,8 +112,9 @@ LLMRT_512_INLINE void AddRowsOf(const uint8_t* weights, int64_t groups, const Fl
     for (int64_t g = 0; g < groups; ++g) {
       const uint8_t* group = weights + g * kGroupBytes;
       if constexpr (kAsk) {
-        PrefetchToSecond(group + kChunkK / kLanes * kGroupBytes + n * kGroupBytes / kPanelRows,
-                         kN * kGroupBytes / kPanelRows);
+        PrefetchToSecond(
+            group + PanelBytes(kType, kChunkK) + kHalfPageBytes + n * kGroupBytes / kPanelRows,
+            kN * kGroupBytes / kPanelRows);
       }
       __m512 a[kM];
       for (int i = 0; i < kM; ++i) a[i] = _mm512_loadu_ps(rows.At(i, g * kLanes));

@@ -32,8 +32,6 @@ constexpr int64_t kStreamRows = 16;
 // Of the order for many rows: rows and panels whose sums lie in scratch.
 constexpr int64_t kBandRows = 128;
 constexpr int64_t kBandPanels = 16;
-// Streamed panels are asked for so far ahead.
-constexpr int64_t kPrefetchBytes = 4096;
 
 // A block of weights as it lies in its panel.
 template <WeightType kType>

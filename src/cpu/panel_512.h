@@ -33,6 +33,11 @@ LLMRT_512_INLINE void PrefetchAhead(const uint8_t* at, int64_t bytes) {
   Prefetch(at + kPrefetchBytes, bytes);
 }
 
+// Lines that are asked for and lines that are read get in each other's way where they lie at the
+// same place of their pages; distances that are multiples of 4096 by themselves take half a page
+// more.
+constexpr int64_t kHalfPageBytes = 2048;
+
 // The same for the second cache: what comes so late that the first one would not hold it until
 // then.
 LLMRT_512_INLINE void PrefetchToSecond(const uint8_t* at, int64_t bytes) {

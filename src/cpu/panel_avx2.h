@@ -61,6 +61,12 @@ LLMRT_AVX2_INLINE void AddTotals(const __m256 (&acc)[kM][2], float (*totals)[kPa
   }
 }
 
+// Panels that are read once are asked for so far ahead. Lines that are asked for and lines that are
+// read get in each other's way where they lie at the same place of their pages, so distances are no
+// multiples of 4096; those that are by themselves take half a page more.
+constexpr int64_t kPrefetchBytes = 6144;
+constexpr int64_t kHalfPageBytes = 2048;
+
 LLMRT_AVX2_INLINE void Prefetch(const uint8_t* address) {
   _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
 }
