@@ -9,6 +9,9 @@
 //   Weights(at, count, out)           a chunk of a panel as AddTile wants it: at `at`, or in `out`
 //   Rows(at, stride, num, count, out) a chunk of a tile of rows in float32, likewise
 //   AddTile(weights, count, rows, num, totals)
+//   kPanels, kRows                    panels of a band, rows of a tile
+//   kConvertedPanels                  chunks that Weights writes to `out`, all or one for form's
+//   sake
 //
 // For the files of the tier avx512 only.
 #pragma once
@@ -21,9 +24,9 @@
 
 namespace llmrt::cpu::x512 {
 
-// Panels and rows whose sums lie in scratch. More panels would share a tile, but their chunks, and
-// those that come next, have to stay in the second cache, of 1 MB or less.
-constexpr int64_t kFloatBandPanels = 8;
+// Panels (at most) and rows whose sums lie in scratch. More panels would share a tile of rows, but
+// their chunks, and those that come next, have to stay in the second cache, of 1 MB or less.
+constexpr int64_t kFloatBandPanels = 16;
 constexpr int64_t kFloatBandRows = 192;
 constexpr int64_t kFloatTileRows = 8;  // at most
 
@@ -45,12 +48,13 @@ struct FloatRows {
 using WeightChunk = float[backend::kChunkK][kPanelRows];
 
 // Laid over the worker's scratch memory.
+template <typename Kernel>
 struct FloatBandScratch {
-  alignas(64) WeightChunk weights[kFloatBandPanels];
+  static_assert(Kernel::kPanels <= kFloatBandPanels && Kernel::kRows <= kFloatTileRows);
+  alignas(64) WeightChunk weights[Kernel::kConvertedPanels];
   alignas(64) float rows[kFloatTileRows][backend::kChunkK];
-  alignas(64) float totals[kFloatBandPanels][kFloatBandRows][kPanelRows];
+  alignas(64) float totals[Kernel::kPanels][kFloatBandRows][kPanelRows];
 };
-static_assert(sizeof(FloatBandScratch) <= kScratchBytes);
 
 struct FloatBand {
   int64_t first_row;
@@ -103,12 +107,12 @@ LLMRT_512_INLINE void AskFor(const MatMulTask& task, const FloatBandChunk& chunk
 
 template <typename Kernel>
 LLMRT_512_INLINE void AddBandChunk(const MatMulTask& task, const FloatBand& band, int64_t k,
-                                   FloatBandScratch& scratch) {
+                                   FloatBandScratch<Kernel>& scratch) {
   const FloatBandChunk chunk = ChunkOf<Kernel>(task, band, k);
   const uint8_t* weights[kFloatBandPanels];
   for (int64_t p = 0; p < band.num_panels; ++p) {
-    weights[p] =
-        Kernel::Weights(chunk.panels + p * task.panel_bytes, chunk.count, scratch.weights[p]);
+    weights[p] = Kernel::Weights(chunk.panels + p * task.panel_bytes, chunk.count,
+                                 scratch.weights[p % Kernel::kConvertedPanels]);
   }
   const int64_t tiles = CeilDiv(band.num_rows, Kernel::kRows);
   for (int64_t t = 0; t < tiles; ++t) {
@@ -126,7 +130,8 @@ LLMRT_512_INLINE void AddBandChunk(const MatMulTask& task, const FloatBand& band
 
 template <typename Kernel>
 LLMRT_512_INLINE void MultiplyFloatBand(const MatMulTask& task, const FloatBand& band) {
-  FloatBandScratch& scratch = *reinterpret_cast<FloatBandScratch*>(task.scratch);
+  static_assert(sizeof(FloatBandScratch<Kernel>) <= kScratchBytes);
+  auto& scratch = *reinterpret_cast<FloatBandScratch<Kernel>*>(task.scratch);
   for (int64_t p = 0; p < band.num_panels; ++p) {
     __builtin_memset(scratch.totals[p], 0, band.num_rows * sizeof(scratch.totals[p][0]));
   }
@@ -145,7 +150,7 @@ LLMRT_512_INLINE void MultiplyFloatBands(const MatMulTask& task) {
   // Bands as equal as tiles allow.
   const int64_t bands = CeilDiv(task.num_rows, kFloatBandRows);
   const int64_t band_rows = RoundUp(CeilDiv(task.num_rows, bands), kFloatTileRows);
-  for (int64_t p = task.begin / kPanelRows; p < end_panel; p += kFloatBandPanels) {
+  for (int64_t p = task.begin / kPanelRows; p < end_panel; p += Kernel::kPanels) {
     for (int64_t m = 0; m < task.num_rows; m += band_rows) {
       const bool last = m + band_rows >= task.num_rows;
       MultiplyFloatBand<Kernel>(
@@ -153,9 +158,9 @@ LLMRT_512_INLINE void MultiplyFloatBands(const MatMulTask& task) {
           {.first_row = m,
            .num_rows = Min(band_rows, task.num_rows - m),
            .first_panel = p,
-           .num_panels = Min(kFloatBandPanels, end_panel - p),
+           .num_panels = Min(Kernel::kPanels, end_panel - p),
            .next_rows = task.activations + (last ? 0 : m + band_rows) * task.activation_stride,
-           .next_panels = task.panels + (last ? p + kFloatBandPanels : p) * task.panel_bytes});
+           .next_panels = task.panels + (last ? p + Kernel::kPanels : p) * task.panel_bytes});
     }
   }
 }

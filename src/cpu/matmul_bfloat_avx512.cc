@@ -93,6 +93,8 @@ struct PairsKernel {
   static constexpr WeightType kType = WeightType::kBF16;
   static constexpr int64_t kActivationBytes = 2;
   static constexpr int64_t kRows = kPairRows;
+  static constexpr int64_t kPanels = 16;
+  static constexpr int64_t kConvertedPanels = 1;
 
   static inline __attribute__((always_inline)) const uint8_t* Weights(const uint8_t* at, int64_t,
                                                                       x512::WeightChunk&) {

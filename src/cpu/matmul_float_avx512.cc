@@ -176,6 +176,8 @@ struct LanesKernel {
   static constexpr WeightType kType = kWeightType;
   static constexpr int64_t kActivationBytes = sizeof(float);
   static constexpr int64_t kRows = kLaneRows;
+  static constexpr int64_t kPanels = 8;
+  static constexpr int64_t kConvertedPanels = kType == WeightType::kF16 ? kPanels : 1;
 
   static inline __attribute__((always_inline)) const uint8_t* Weights(
       const uint8_t* at, int64_t count, x512::WeightChunk& converted) {

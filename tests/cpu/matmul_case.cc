@@ -118,8 +118,8 @@ void CheckEveryRowCount(WeightType type, CpuTier tier) {
 
 // Numbers of features at which a walk is cut otherwise (product_walk.cc): a panel is a task up to
 // ten panels a thread. And, on one thread, the numbers of panels that many rows are multiplied with
-// at a time (16 in avx2; in avx512 and above 8 of floats, 32 of quantized weights) and those beside
-// them.
+// at a time (16 in avx2; in avx512 and above 8 or 16 of floats, 32 of quantized weights) and those
+// beside them.
 void CheckTaskThresholds(WeightType type, CpuTier tier) {
   ops::Random random(31);
   const int64_t k = backend::GeometryOf(type).values == 256 ? 256 : 32;
