@@ -50,6 +50,10 @@ static_assert(kSwiGluPart * int64_t{sizeof(float)} <= kScratchBytes);
 // Tokens of a KV block, where there are that many: see RopeStore.
 constexpr int64_t kRowsTogether = 16;
 
+// Rows of floats are several times as long as packed ones: a chunk of so many stays in the second
+// cache for all features of a slice.
+constexpr int64_t kPlainBandRows = 192;
+
 // A shorter piece of each row is not worth another thread.
 constexpr int64_t kMoveBytesMin = 1024;
 
@@ -113,6 +117,11 @@ double CpuBackend::MeasureReadBandwidth() { return cpu::MeasureReadBandwidth(*po
 
 int64_t CpuBackend::MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const {
   return PackedMatrix::Bytes(type, rows, cols).value_or(0);
+}
+
+int64_t CpuBackend::band_rows(const backend::Matrix& weight) const {
+  const bool packed = kernels_.packing[static_cast<int>(weight.type())].tile != nullptr;
+  return packed ? RowsPackedAtOnce(kernels_, weight.cols()) : kPlainBandRows;
 }
 
 int64_t CpuBackend::KvBlockBytes(const backend::KvShape& shape) const { return shape.BlockBytes(); }

@@ -36,7 +36,7 @@ class CpuBackend final : public backend::Backend {
   int32_t max_head_dim() const override { return static_cast<int32_t>(kHeadDimMax); }
   // Packed, they lie in the second cache; packing them costs little beside what they are multiplied
   // with in a slice.
-  int64_t band_rows(int64_t cols) const override { return RowsPackedAtOnce(kernels_, cols); }
+  int64_t band_rows(const backend::Matrix& weight) const override;
   int64_t ScratchBytes() const override { return scratch_.bytes() + packed_.bytes(); }
   int64_t MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const override;
   int64_t KvBlockBytes(const backend::KvShape& shape) const override;

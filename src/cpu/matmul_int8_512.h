@@ -198,6 +198,13 @@ LLMRT_512_INLINE void PrefetchBlock(const uint8_t* panel, int64_t block, int64_t
   Prefetch(panel + block * kBytes + ahead, kBytes);
 }
 
+template <WeightType kType>
+LLMRT_512_INLINE void PrefetchBlockToSecond(const uint8_t* panel, int64_t block, int64_t ahead) {
+  using T = Traits<kType>;
+  constexpr int64_t kBytes = T::kLayout.group_bytes / T::kGroupBlocks;
+  PrefetchToSecond(panel + block * kBytes + ahead, kBytes);
+}
+
 // One block of a panel against one block of kM rows.
 template <typename Engine, WeightType kType, int kM>
 LLMRT_512_INLINE void AddBlock(const UnpackedBlock<kType>& block,
@@ -230,11 +237,15 @@ LLMRT_512_INLINE void AddBlock(const UnpackedBlock<kType>& block,
 // All rows, one tile, times panels one after the other, each from end to end.
 template <typename Engine, WeightType kType, int kM>
 LLMRT_512_INLINE void Stream(const MatMulTask& task) {
-  // Of Q8_0, whose lines come one after the other, the processor fetches enough by itself.
-  constexpr int64_t kAhead = kType == WeightType::kQ8_0 ? 0 : kPrefetchBytes;
+  // Of Q8_0, whose lines come one after the other, the processor fetches enough by itself where it
+  // computes little in between; where it computes much, lines come early enough for the second
+  // cache, from farther.
+  constexpr bool kFar = kM >= 4;
+  constexpr bool kNear = !kFar && kType != WeightType::kQ8_0;
   const auto* tiles = reinterpret_cast<const ActivationTile<kType, kM>*>(task.packed);
   const int64_t num_blocks = task.cols / kBlockValues;
-  if (kAhead != 0) Prefetch(task.panels + task.begin / kPanelRows * task.panel_bytes, kFirstBytes);
+  if (kFar || kNear)
+    Prefetch(task.panels + task.begin / kPanelRows * task.panel_bytes, kFirstBytes);
   for (int64_t panel = task.begin / kPanelRows; panel * kPanelRows < task.end; ++panel) {
     __m512 total[kM];
     for (__m512& sum : total) sum = _mm512_setzero_ps();
@@ -244,7 +255,8 @@ LLMRT_512_INLINE void Stream(const MatMulTask& task) {
       for (ChunkSum<kM>& sum : acc) Assign(sum, _mm512_setzero_ps());
       const int64_t end = Min(first + kChunkBlocks, num_blocks);
       for (int64_t b = first; b < end; ++b) {
-        if (kAhead != 0) PrefetchBlock<kType>(weights, b, kAhead);
+        if (kNear) PrefetchBlock<kType>(weights, b, kPrefetchBytes);
+        if (kFar) PrefetchBlockToSecond<kType>(weights, b, 2 * kPrefetchBytes + kHalfPageBytes);
         AddBlock<Engine>(UnpackBlock<kType>(weights, b), tiles[b], acc);
       }
       for (int m = 0; m < kM; ++m) total[m] = _mm512_add_ps(total[m], Value(acc[m]));

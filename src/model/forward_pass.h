@@ -153,7 +153,7 @@ class ForwardPass {
   Slice NextSlice(int64_t slice_cost);
   Slice MatMulSlice(const Products& products, int64_t slice_cost);
   Slice AttentionSlice(int64_t slice_cost) const;
-  void PickBand(int64_t cols, int64_t slice_cost);
+  void PickBand(const backend::Matrix& weight, int64_t slice_cost);
   int64_t FeatureCost(const backend::Matrix& matrix) const;
   void FinishSlice(backend::Range range);
   void NextOp();

@@ -90,7 +90,7 @@ int64_t ForwardPass::FeatureCost(const Matrix& matrix) const {
 
 ForwardPass::Slice ForwardPass::MatMulSlice(const Products& products, int64_t slice_cost) {
   // Products of one walk read one row, so they have the same columns.
-  if (cursor_.band_end == cursor_.band_begin) PickBand(products[0].weight->cols(), slice_cost);
+  if (cursor_.band_end == cursor_.band_begin) PickBand(*products[0].weight, slice_cost);
   Slice slice = {{cursor_.unit, cursor_.unit}, 0};
   int64_t first = 0;  // unit of the product's first feature
   for (const Product& product : products) {
@@ -111,10 +111,11 @@ ForwardPass::Slice ForwardPass::MatMulSlice(const Products& products, int64_t sl
   return slice;
 }
 
-void ForwardPass::PickBand(int64_t cols, int64_t slice_cost) {
+void ForwardPass::PickBand(const Matrix& weight, int64_t slice_cost) {
   const int64_t left = RowsOf(cursor_.op) - cursor_.band_begin;
-  int64_t rows = std::min(backend_.band_rows(cols),
-                          std::max(kBandRowsMin, slice_cost / (FeatureStep() * cols)));
+  const int64_t row_cost = FeatureStep() * weight.cols();  // of the shortest range of features
+  int64_t rows =
+      std::min(backend_.band_rows(weight), std::max(kBandRowsMin, slice_cost / row_cost));
   if (rows < left) {
     // Bands of about one size: a short last one would read all weights for a few rows.
     const int64_t bands = (left + rows - 1) / rows;

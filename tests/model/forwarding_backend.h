@@ -22,7 +22,9 @@ class ForwardingBackend : public backend::Backend {
   }
   double MeasureReadBandwidth() override { return inner_->MeasureReadBandwidth(); }
   int32_t max_head_dim() const override { return inner_->max_head_dim(); }
-  int64_t band_rows(int64_t cols) const override { return inner_->band_rows(cols); }
+  int64_t band_rows(const backend::Matrix& weight) const override {
+    return inner_->band_rows(weight);
+  }
   int64_t ScratchBytes() const override { return inner_->ScratchBytes(); }
   int64_t OverheadBytes() const override { return inner_->OverheadBytes(); }
   int64_t FreeBytes() const override { return inner_->FreeBytes(); }
