@@ -223,8 +223,8 @@ class Backend {
   // The largest head dimension that its attention holds: CreateKvCache refuses larger ones, but a
   // planner asks before weights are loaded.
   virtual int32_t max_head_dim() const = 0;
-  // Rows of a product with this weight that are best worked on together; a longer band of rows gains
-  // nothing, and takes features out of a slice.
+  // Rows of a product with this weight that are best worked on together; a longer band of rows
+  // gains nothing, and takes features out of a slice.
   virtual int64_t band_rows(const Matrix& weight) const {
     static_cast<void>(weight);
     return std::numeric_limits<int64_t>::max();
