@@ -161,4 +161,28 @@ void CheckShapes(WeightType type, CpuTier tier, const std::vector<int64_t>& ks) 
   }
 }
 
+// avx512: up to 16 rows (BF16: 32, if their values fit the scratch memory: 12 rows of 8192) stream
+// the weights, more go in bands of at most 192 rows and 8 panels (BF16: 16). A walk on one thread
+// gives its first task 17 of 68 panels.
+void CheckFloatBands(backend::WeightType type, backend::CpuTier tier) {
+  struct Shape {
+    int64_t n, k;
+    std::vector<int64_t> rows;
+  };
+  // Imitated tile registers take a hundred times as long.
+  const bool imitated = tier == backend::CpuTier::kAmx && !UseAmx();
+  ops::Random random(41);
+  for (const Shape& shape :
+       {Shape{68 * 16 - 3, 48, {15, 16, 17, 31, 32, 33, 191, 192, 193, 385}},
+        Shape{17, 1056, {191, 192, 193, 200, 385}}, Shape{17, 8192, {11, 12, 13}}}) {
+    const int64_t rows_max = imitated ? 33 : shape.rows.back();
+    MatMulCase test(random, type, shape.n, shape.k, rows_max, ops::Spread::kNormal);
+    for (const int64_t rows : shape.rows) {
+      if (rows > rows_max) continue;
+      test.Check(random, BackendFor(tier, 1), rows, rows % 2 == 0);
+      if (testing::Test::HasFatalFailure()) return;
+    }
+  }
+}
+
 }  // namespace llmrt::cpu

@@ -46,5 +46,7 @@ class MatMulCase {
 void CheckEveryRowCount(backend::WeightType type, backend::CpuTier tier);
 void CheckTaskThresholds(backend::WeightType type, backend::CpuTier tier);
 void CheckShapes(backend::WeightType type, backend::CpuTier tier, const std::vector<int64_t>& ks);
+// Rows at which the avx512 tier changes the order of its work with floats.
+void CheckFloatBands(backend::WeightType type, backend::CpuTier tier);
 
 }  // namespace llmrt::cpu
