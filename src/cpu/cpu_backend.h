@@ -34,8 +34,7 @@ class CpuBackend final : public backend::Backend {
   double MeasureReadBandwidth() override;
 
   int32_t max_head_dim() const override { return static_cast<int32_t>(kHeadDimMax); }
-  // Packed, they lie in the second cache; packing them costs little beside what they are multiplied
-  // with in a slice.
+  // As many as can be packed at once, since they are packed for all slices of a band.
   int64_t band_rows(const backend::Matrix& weight) const override;
   int64_t ScratchBytes() const override { return scratch_.bytes() + packed_.bytes(); }
   int64_t MatrixBytes(backend::WeightType type, int64_t rows, int64_t cols) const override;

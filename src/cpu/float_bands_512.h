@@ -6,12 +6,11 @@
 //
 // What is added to what is the kernel's, a type with static functions only:
 //
-//   Weights(at, count, out)           a chunk of a panel as AddTile wants it: at `at`, or in `out`
-//   Rows(at, stride, num, count, out) a chunk of a tile of rows in float32, likewise
+//   Weights(at, count, out)            a chunk of a panel as AddTile wants it: at `at`, or in `out`
+//   Rows(at, stride, num, count, out)  a chunk of a tile of rows in float32, likewise
 //   AddTile(weights, count, rows, num, totals)
-//   kPanels, kRows                    panels of a band, rows of a tile
-//   kConvertedPanels                  chunks that Weights writes to `out`, all or one for form's
-//   sake
+//   kPanels, kRows                     panels of a band, rows of a tile
+//   kConvertedPanels                   chunks that Weights writes to `out`; at least 1
 //
 // For the files of the tier avx512 only.
 #pragma once
