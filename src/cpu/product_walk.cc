@@ -17,6 +17,9 @@ constexpr int64_t kTasksPerLevel = 2;
 // rows share them, arithmetic takes as long as reading, and with more rows longer.
 constexpr int64_t kTaskBytesMin = 96 * 1024;
 constexpr int64_t kRowsAByte = 8;
+// Many rows pass by once for all panels of a task: so many panels are worth more than smaller
+// tasks, as long as every thread has one.
+constexpr int64_t kPanelsTogether = 4;
 
 // Blocks of a row tile that one task packs: some microseconds of work for 16 rows.
 constexpr int64_t kPackBlocks = 32;
@@ -109,8 +112,9 @@ void ProductWalk::CutPanels(int32_t threads) {
   tasks_a_level_ = kTasksPerLevel * threads;
   levels_ = num_panels_ < (kLevelsMax + 1) * tasks_a_level_ ? 0 : kLevelsMax;
   while (levels_ > 0 && tasks_a_level_ << levels_ > tasks) --levels_;
-  num_tasks_ = levels_ > 0 ? (levels_ + 1) * tasks_a_level_
-                           : std::min(num_panels_, std::max<int64_t>(threads, tasks));
+  const int64_t most = CeilDiv(num_panels_, kPanelsTogether * threads) * threads;
+  const int64_t even = std::clamp<int64_t>(tasks, threads, most);
+  num_tasks_ = levels_ > 0 ? (levels_ + 1) * tasks_a_level_ : std::min(num_panels_, even);
 }
 
 int64_t ProductWalk::FirstPanelOf(int64_t task) const {

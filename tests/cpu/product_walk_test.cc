@@ -185,13 +185,13 @@ TEST_F(ProductWalkTest, TasksBecomeSmallerAndCoverEveryPanelOnce) {
   }
 }
 
-// Arithmetic takes longer than reading: one panel is enough for a task.
-TEST_F(ProductWalkTest, ManyRowsAreCutToThePanel) {
+// Arithmetic takes longer than reading: a few panels are enough for a task.
+TEST_F(ProductWalkTest, ManyRowsAreCutIntoTasksOfAboutFourPanels) {
   SetWeights({{WeightType::kQ4_0, 16 * 14}});
   activations_.resize(2400 * kStride);
   outs_[0].resize(2400 * 16 * 14);
   EXPECT_EQ(Walk(2400, {0, 16 * 14}), 1);
-  EXPECT_EQ(notes.features_of_tasks, std::vector<int64_t>(14, 16));
+  EXPECT_EQ(notes.features_of_tasks, (std::vector<int64_t>{64, 48, 64, 48}));
 }
 
 TEST_F(ProductWalkTest, RowsThatDoNotFitGoInPassesOfWholeTiles) {
