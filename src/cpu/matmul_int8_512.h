@@ -289,7 +289,7 @@ struct Band {
   int64_t num_panels;
 };
 
-// Tiles [0, num_tiles) of a band, at most kTiles, with a chunk of a panel.
+// The first tiles of a band, kTiles or as many as it has, with a chunk of a panel.
 template <typename Engine, WeightType kType, int kTiles>
 LLMRT_512_INLINE void AddTiles(const uint8_t* panel, int64_t first, int64_t count,
                                const BandTiles<kType>& band, float (*totals)[kPanelRows]) {

@@ -29,10 +29,6 @@ LLMRT_512_INLINE void Prefetch(const uint8_t* at, int64_t bytes) {
   }
 }
 
-LLMRT_512_INLINE void PrefetchAhead(const uint8_t* at, int64_t bytes) {
-  Prefetch(at + kPrefetchBytes, bytes);
-}
-
 // Lines that are asked for and lines that are read get in each other's way where they lie at the
 // same place of their pages; distances that are multiples of 4096 by themselves take half a page
 // more.

@@ -13,10 +13,10 @@ namespace {
 constexpr int64_t kLevelsMax = 4;
 constexpr int64_t kTasksPerLevel = 2;
 // A task begins with a microsecond in which nothing that was fetched ahead has come yet. So the
-// smallest ones have this many bytes of weights, five microseconds from memory; where kRowsAByte
-// rows share them, arithmetic takes as long as reading, and with more rows longer.
+// smallest ones have this many bytes of weights, five microseconds from memory. kRowsInBalance rows
+// take as long to multiply as their weights to read, more rows take longer.
 constexpr int64_t kTaskBytesMin = 96 * 1024;
-constexpr int64_t kRowsAByte = 8;
+constexpr int64_t kRowsInBalance = 8;
 // Many rows pass by once for all panels of a task: so many panels are worth more than smaller
 // tasks, as long as every thread has one.
 constexpr int64_t kPanelsTogether = 4;
@@ -107,7 +107,7 @@ void ProductWalk::CutPanels(int32_t threads) {
     num_panels_ += shares_[i].num_panels;
     bytes += shares_[i].num_panels * shares_[i].whole.panel_bytes;
   }
-  bytes = bytes * std::max(rows_left_, kRowsAByte) / kRowsAByte;
+  bytes = bytes * std::max(rows_left_, kRowsInBalance) / kRowsInBalance;
   const int64_t tasks = std::min(num_panels_, std::max<int64_t>(1, bytes / kTaskBytesMin));
   tasks_a_level_ = kTasksPerLevel * threads;
   levels_ = num_panels_ < (kLevelsMax + 1) * tasks_a_level_ ? 0 : kLevelsMax;
