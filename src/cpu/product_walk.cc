@@ -26,6 +26,12 @@ constexpr int64_t kPackBlocks = 32;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// Where part i begins when `count` things are cut into `parts`, the larger ones first: threads that
+// take one part after another come to the same end.
+int64_t BeginOfPart(int64_t count, int64_t parts, int64_t i) {
+  return count / parts * i + std::min(count % parts, i);
+}
+
 int64_t NumBlocks(const MatMulTask& task) { return task.cols / kBlockValues; }
 
 }  // namespace
@@ -118,13 +124,13 @@ void ProductWalk::CutPanels(int32_t threads) {
 }
 
 int64_t ProductWalk::FirstPanelOf(int64_t task) const {
-  if (levels_ == 0) return num_panels_ * task / num_tasks_;
+  if (levels_ == 0) return BeginOfPart(num_panels_, num_tasks_, task);
   const int64_t level = std::min(task / tasks_a_level_, levels_ - 1);
   const bool last = level == levels_ - 1;
   const int64_t begin = num_panels_ - (num_panels_ >> level);
   const int64_t end = last ? num_panels_ : num_panels_ - (num_panels_ >> (level + 1));
   const int64_t tasks = last ? 2 * tasks_a_level_ : tasks_a_level_;
-  return begin + (end - begin) * (task - level * tasks_a_level_) / tasks;
+  return begin + BeginOfPart(end - begin, tasks, task - level * tasks_a_level_);
 }
 
 // The first share whose packed rows share `index` reads: products of one type read one copy.

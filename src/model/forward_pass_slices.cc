@@ -99,7 +99,7 @@ ForwardPass::Slice ForwardPass::MatMulSlice(const Products& products, int64_t sl
     // A slice may go on in the next product. It ends there or here on the boundary of a panel,
     // counted from the product's first feature, or with the product.
     const int64_t least = RoundUp(FeatureStep() - slice.range.size(), kFeatureStep);
-    const int64_t room = (slice_cost - slice.cost) / each / kFeatureStep * kFeatureStep;
+    const int64_t room = (slice_cost - slice.cost) / each / FeatureStep() * FeatureStep();
     const int64_t count = std::min(std::max({int64_t{0}, least, room}), last - slice.range.end);
     if (count > 0) {
       slice.range.end += count;

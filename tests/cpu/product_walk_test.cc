@@ -186,12 +186,13 @@ TEST_F(ProductWalkTest, TasksBecomeSmallerAndCoverEveryPanelOnce) {
 }
 
 // Arithmetic takes longer than reading: a few panels are enough for a task.
-TEST_F(ProductWalkTest, ManyRowsAreCutIntoTasksOfAboutFourPanels) {
+// Two threads that take the next task whenever they are free have seven panels each.
+TEST_F(ProductWalkTest, ManyRowsAreCutIntoTasksOfAboutFourPanelsTheLargerOnesFirst) {
   SetWeights({{WeightType::kQ4_0, 16 * 14}});
   activations_.resize(2400 * kStride);
   outs_[0].resize(2400 * 16 * 14);
   EXPECT_EQ(Walk(2400, {0, 16 * 14}), 1);
-  EXPECT_EQ(notes.features_of_tasks, (std::vector<int64_t>{64, 48, 64, 48}));
+  EXPECT_EQ(notes.features_of_tasks, (std::vector<int64_t>{48, 48, 64, 64}));
 }
 
 TEST_F(ProductWalkTest, RowsThatDoNotFitGoInPassesOfWholeTiles) {

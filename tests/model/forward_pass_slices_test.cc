@@ -100,6 +100,16 @@ TEST_F(SlicesTest, ASliceHasPanelsForEveryThread) {
   }
 }
 
+// Otherwise some threads would wait for others at the end of every slice.
+TEST_F(SlicesTest, ASliceHasEquallyManyPanelsForEachThread) {
+  constexpr int64_t kFeature = int64_t{2} * 4 * 128;  // float32 weights, two units a byte
+  std::set<int64_t> units;
+  for (const Cursor& cursor : CursorsOf(1, 90 * kFeature, 2)) {
+    if (cursor.op == Op::kGateUp) units.insert(cursor.unit);
+  }
+  EXPECT_EQ(units, (std::set<int64_t>{0, 64, 128, 192, 256, 320}));
+}
+
 // Query, key and value have 136, 34 and 34 features of one cost: units 0 to 203 of one walk.
 class WalkSlicesTest : public SlicesTest {
  protected:
