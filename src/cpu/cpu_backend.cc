@@ -34,9 +34,6 @@ using numerics::ScopedFpMode;
 // for.
 constexpr int64_t kTaskValues = 8192;
 
-// So many tasks of packing rows are done without waking a thread.
-constexpr int64_t kPackTasksAlone = 8;
-
 // Rows of the gated activation are cut in parts of this many values. SiLU costs several times a
 // copy, so that this much of it, microseconds, is worth another thread.
 constexpr int64_t kSwiGluPart = 2048;
@@ -303,12 +300,7 @@ absl::Status CpuBackend::MatMul(absl::Span<const backend::MatMulParams> products
 }
 
 absl::Status CpuBackend::PackRows(const ProductWalk& walk) {
-  // A few rows are packed in the time that it takes to wake a thread.
-  if (walk.num_pack_tasks() > kPackTasksAlone) {
-    return pool_->Run(walk.num_pack_tasks(), [&](int64_t task, int32_t) { walk.Pack(task); });
-  }
-  for (int64_t task = 0; task < walk.num_pack_tasks(); ++task) walk.Pack(task);
-  return absl::OkStatus();
+  return pool_->Run(walk.num_pack_tasks(), [&](int64_t task, int32_t) { walk.Pack(task); });
 }
 
 absl::Status CpuBackend::RopeStore(const backend::RopeStoreParams& params, Range rows) {

@@ -21,8 +21,8 @@ constexpr int64_t kRowsInBalance = 8;
 // tasks, as long as every thread has one.
 constexpr int64_t kPanelsTogether = 4;
 
-// Blocks of a row tile that one task packs: some microseconds of work for 16 rows.
-constexpr int64_t kPackBlocks = 32;
+// Blocks of rows that one task packs: some microseconds of work.
+constexpr int64_t kPackRowBlocks = 256;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -33,6 +33,9 @@ int64_t BeginOfPart(int64_t count, int64_t parts, int64_t i) {
 }
 
 int64_t NumBlocks(const MatMulTask& task) { return task.cols / kBlockValues; }
+
+// Blocks of a tile that one task packs.
+int64_t PackBlocks(const RowTile& tile) { return kPackRowBlocks / tile.rows; }
 
 }  // namespace
 
@@ -194,7 +197,7 @@ void ProductWalk::PlacePacked() {
         const RowTile tile = share.packing.tile(whole.num_rows);
         const int64_t tiles = CeilDiv(whole.num_rows, tile.rows);
         next += tiles * NumBlocks(whole) * tile.block_bytes;
-        num_pack_tasks_ += tiles * CeilDiv(NumBlocks(whole), kPackBlocks);
+        num_pack_tasks_ += tiles * CeilDiv(NumBlocks(whole), PackBlocks(tile));
       }
     }
     share.end_pack_task = num_pack_tasks_;
@@ -206,11 +209,11 @@ void ProductWalk::Pack(int64_t task) const {
   int64_t first = 0;
   for (; task >= share->end_pack_task; ++share) first = share->end_pack_task;
   const MatMulTask& whole = share->whole;
-  const int64_t num_blocks = NumBlocks(whole);
-  const int64_t parts = CeilDiv(num_blocks, kPackBlocks);
-  const int64_t tile_index = (task - first) / parts;
-  const int64_t begin = (task - first) % parts * kPackBlocks;
   const RowTile tile = share->packing.tile(whole.num_rows);
+  const int64_t num_blocks = NumBlocks(whole), count = PackBlocks(tile);
+  const int64_t parts = CeilDiv(num_blocks, count);
+  const int64_t tile_index = (task - first) / parts;
+  const int64_t begin = (task - first) % parts * count;
   const int64_t row = tile_index * tile.rows;
   const int64_t offset = tile_index * num_blocks * tile.block_bytes;
   share->packing.pack({.rows = whole.activations + row * whole.activation_stride,
@@ -218,7 +221,7 @@ void ProductWalk::Pack(int64_t task) const {
                        .num_rows = whole.num_rows - row,
                        .tile_rows = tile.rows,
                        .begin = begin,
-                       .end = std::min(num_blocks, begin + kPackBlocks),
+                       .end = std::min(num_blocks, begin + count),
                        .out = packed_ + (whole.packed - packed_) + offset});
 }
 

@@ -20,15 +20,53 @@ absl::Status BadLogit(absl::Span<const float> logits) {
                    "in this numeric class; check the file or use kv type f32"));
 }
 
+constexpr size_t kPartLogits = 1024;
+
+struct PartSummary {
+  float largest;  // without NaN
+  bool good;      // all are finite or -inf
+};
+
+// Lanes side by side, in loops that the compiler makes vectors of.
+PartSummary SummaryOf(absl::Span<const float> part) {
+  constexpr size_t kLanes = 16;
+  float largest[kLanes];
+  int32_t bad[kLanes] = {};
+  std::fill_n(largest, kLanes, -INFINITY);
+  const size_t whole = part.size() / kLanes * kLanes;
+  for (size_t token = 0; token < whole; token += kLanes) {
+    for (size_t i = 0; i < kLanes; ++i) {
+      const float logit = part[token + i];
+      largest[i] = logit > largest[i] ? logit : largest[i];
+    }
+    // NaN is not below infinity either.
+    for (size_t i = 0; i < kLanes; ++i) bad[i] |= part[token + i] < INFINITY ? 0 : -1;
+  }
+  PartSummary summary = {-INFINITY, true};
+  for (size_t i = 0; i < kLanes; ++i) {
+    summary.largest = std::max(summary.largest, largest[i]);
+    summary.good &= bad[i] == 0;
+  }
+  for (const float logit : part.subspan(whole)) {
+    summary.largest = logit > summary.largest ? logit : summary.largest;
+    summary.good &= logit < INFINITY;
+  }
+  return summary;
+}
+
 }  // namespace
 
 absl::StatusOr<LargestLogit> FindLargest(absl::Span<const float> logits) {
   LargestLogit best = {-INFINITY, -1};
   bool good = true;
-  for (size_t token = 0; token < logits.size(); ++token) {
-    const float logit = logits[token];
-    good &= logit < INFINITY;  // false for NaN too
-    if (logit > best.logit) best = {logit, static_cast<int32_t>(token)};
+  // A part of which nothing is above the best is not looked at again.
+  for (size_t begin = 0; begin < logits.size(); begin += kPartLogits) {
+    const absl::Span<const float> part = logits.subspan(begin, kPartLogits);
+    const PartSummary summary = SummaryOf(part);
+    good &= summary.good;
+    if (!(summary.largest > best.logit)) continue;
+    const auto at = std::find(part.begin(), part.end(), summary.largest);
+    best = {*at, static_cast<int32_t>(begin + (at - part.begin()))};  // a zero with its sign
   }
   if (!good) return BadLogit(logits);
   if (best.token < 0) {

@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <string>
 #include <vector>
+
+#include "absl/strings/str_cat.h"
 
 namespace llmrt::sampling {
 namespace {
@@ -69,6 +72,26 @@ TEST(LogProbsTest, LargestTakesTheLowestIdOfATie) {
   ASSERT_TRUE(largest.ok());
   EXPECT_EQ(largest->token, 1);
   EXPECT_EQ(largest->logit, 4.0f);
+}
+
+// Long enough for several parts, and a rest that fills no vector.
+TEST(LogProbsTest, LargestAndBadLogitsAreFoundWhereverTheyAre) {
+  for (const size_t size : {1u, 15u, 16u, 33u, 1024u, 1041u, 2100u}) {
+    for (size_t place = 0; place < size; ++place) {
+      std::vector<float> logits(size, -INFINITY);
+      for (size_t token = 0; token < place; token += 3) logits[token] = -1.0f;
+      logits[place] = 2.0f;
+      logits.back() = 2.0f;  // a tie, or the place itself
+      const auto largest = FindLargest(logits);
+      ASSERT_TRUE(largest.ok());
+      ASSERT_EQ(largest->token, static_cast<int32_t>(place)) << size;
+      for (const float bad : {NAN, INFINITY}) {
+        logits[place] = bad;
+        ASSERT_THAT(std::string(FindLargest(logits).status().message()),
+                    HasSubstr(absl::StrCat("logit of token ", place, " is ")));
+      }
+    }
+  }
 }
 
 TEST(LogProbsTest, BadLogitsAreNamed) {
