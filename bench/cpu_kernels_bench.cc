@@ -114,7 +114,11 @@ void MatMul(benchmark::State& state, WeightType type, CpuTier tier) {
 void Attention(benchmark::State& state, KvType type, CpuTier tier) {
   constexpr int32_t kQueryHeads = 32;
   backend::Backend& backend = BackendFor(tier);
-  const backend::KvShape shape = {.num_layers = 1, .num_kv_heads = 8, .head_dim = 64, .type = type};
+  // As in a model, the layers' tiles lie side by side, and a layer comes back when the others have
+  // driven it out of the caches.
+  constexpr int32_t kLayers = 16;
+  const backend::KvShape shape = {
+      .num_layers = kLayers, .num_kv_heads = 8, .head_dim = 64, .type = type};
   const int32_t rows = static_cast<int32_t>(state.range(0));
   const int32_t keys = static_cast<int32_t>(state.range(1));
   const int32_t num_blocks = keys / shape.block_size;
@@ -128,30 +132,37 @@ void Attention(benchmark::State& state, KvType type, CpuTier tier) {
   const std::vector<int32_t> all(keys);
   const backend::Batch fill = {
       .tokens = all, .positions = positions, .sequences = sequences, .block_tables = tables};
-  absl::Status status = backend.RopeStore({.batch = &fill,
-                                           .q = q.data(),
-                                           .num_q_heads = kQueryHeads,
-                                           .k = k.data(),
-                                           .v = kv.data(),
-                                           .cache = cache.get()},
-                                          {0, keys});
+  absl::Status status;
+  for (int32_t layer = 0; layer < kLayers; ++layer) {
+    status.Update(backend.RopeStore({.batch = &fill,
+                                     .q = q.data(),
+                                     .num_q_heads = kQueryHeads,
+                                     .k = k.data(),
+                                     .v = kv.data(),
+                                     .cache = cache.get(),
+                                     .layer = layer},
+                                    {0, keys}));
+  }
   const backend::Batch batch = {.tokens = tokens,
                                 .positions = absl::MakeSpan(positions).subspan(keys - rows),
                                 .sequences = absl::MakeSpan(sequences).subspan(keys - rows),
                                 .block_tables = tables};
+  int32_t layer = 0;
   for (auto _ : state) {
+    layer = (layer + 1) % kLayers;
     status.Update(backend.Attention({.batch = &batch,
                                      .q = q.data(),
                                      .num_q_heads = kQueryHeads,
                                      .scale = 0.125f,
                                      .cache = cache.get(),
+                                     .layer = layer,
                                      .out = out.data()},
                                     {0, int64_t{rows} * kQueryHeads}));
   }
   if (!status.ok()) state.SkipWithError("an op failed");
   // A row sees the keys up to its own.
   const int64_t products = int64_t{rows} * (2 * keys - rows + 1) / 2 * kQueryHeads * 64 * 2;
-  state.SetBytesProcessed(state.iterations() * num_blocks * shape.BlockBytes());
+  state.SetBytesProcessed(state.iterations() * num_blocks * shape.BlockBytes() / kLayers);
   state.SetItemsProcessed(state.iterations() * 2 * products);
 }
 

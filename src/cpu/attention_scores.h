@@ -53,7 +53,7 @@ LLMRT_ATTENTION_INLINE Sums<V, kQ, kK> SumLane(const ScoreBlock& block) {
     q += kLaneCount * V::kQueries;
     offset += step;
   }
-  Fetch<4>(*block.ahead);
+  Fetch<2 * kKvBytes<kType>>(*block.ahead);
   return sums;
 }
 

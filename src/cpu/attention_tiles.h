@@ -55,7 +55,7 @@ template <int kLines>
 LLMRT_ATTENTION_INLINE void Fetch(Ahead& ahead) {
   if (ahead.run >= ahead.num_runs) return;
 #pragma GCC unroll 8
-  for (int i = 0; i < kLines; ++i) __builtin_prefetch(ahead.at + i * 64);
+  for (int i = 0; i < kLines; ++i) __builtin_prefetch(ahead.at + i * 64, 0, 2);
   ahead.at += kLines * 64;
   if (ahead.at < ahead.end) return;
   if (++ahead.run >= ahead.num_runs) return;

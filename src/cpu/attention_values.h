@@ -56,7 +56,7 @@ static __attribute__((noinline)) void AddValuesPart(const ValueBlock& block) {
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) acc[i][v] = V::Fma(weight, values[v], acc[i][v]);
     }
-    Fetch<2>(*block.ahead);
+    Fetch<kKvBytes<kType>>(*block.ahead);
   }
 #pragma GCC unroll 8
   for (int i = 0; i < kQ; ++i) {
