@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cpu/panel_512.h"
+#include "cpu/weight_blocks.h"
 
 namespace llmrt::cpu::x512 {
 
@@ -19,13 +20,8 @@ LLMRT_512_INLINE int TileRows(int64_t rows) {
 }
 
 template <WeightType kType>
-struct Traits {
-  static constexpr PanelLayout kLayout = LayoutOf(kType);
-  static constexpr int64_t kGroupBlocks = kLayout.group_values / kBlockValues;
+struct Traits : BlockTraits<kType> {
   static constexpr int kBias = WeightBias(kType);
-  static constexpr bool kOffset = kLayout.offsets_at != 0;
-  static constexpr bool kSixBitScales = kType == WeightType::kQ4_K || kType == WeightType::kQ5_K;
-  static constexpr int kScaleGroups = kType == WeightType::kQ6_K ? 2 : 1;
 };
 
 // One block of kM rows of activations as the inner loop reads it.

@@ -99,27 +99,6 @@ LLMRT_512_INLINE __m512 FromBytes(__m128i bytes) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
 }
 
-LLMRT_512_INLINE __m128i Load16(const uint8_t* bytes) {
-  return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
-}
-
-// Six-bit scales and minimums of block `part`; quant/k_scales.h has their bits.
-LLMRT_512_INLINE void LoadSixBits(const uint8_t* packed, int64_t part, __m128i& scale,
-                                  __m128i& minimum) {
-  const __m128i six = _mm_set1_epi8(63), four = _mm_set1_epi8(15), top = _mm_set1_epi8(48);
-  const int64_t j = part & 3;
-  const __m128i a = Load16(packed + j * kPanelRows), b = Load16(packed + (j + 4) * kPanelRows);
-  if (part < 4) {
-    scale = _mm_and_si128(a, six);
-    minimum = _mm_and_si128(b, six);
-  } else {
-    const __m128i c = Load16(packed + (j + 8) * kPanelRows);
-    scale = _mm_or_si128(_mm_and_si128(c, four), _mm_and_si128(_mm_srli_epi16(a, 2), top));
-    minimum = _mm_or_si128(_mm_and_si128(_mm_srli_epi16(c, 4), four),
-                           _mm_and_si128(_mm_srli_epi16(b, 2), top));
-  }
-}
-
 template <WeightType kType>
 LLMRT_512_INLINE Scales<kType> LoadScales(const uint8_t* group, int64_t part) {
   using T = Traits<kType>;

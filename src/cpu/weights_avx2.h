@@ -8,16 +8,12 @@
 #include <cstdint>
 
 #include "cpu/panel_avx2.h"
+#include "cpu/weight_blocks.h"
 
 namespace llmrt::cpu::avx2 {
 
 template <WeightType kType>
-struct Traits {
-  static constexpr PanelLayout kLayout = LayoutOf(kType);
-  static constexpr int64_t kGroupBlocks = kLayout.group_values / kBlockValues;
-  static constexpr bool kOffset = kLayout.offsets_at != 0;
-  static constexpr bool kSixBitScales = kType == WeightType::kQ4_K || kType == WeightType::kQ5_K;
-  static constexpr int kScaleGroups = kType == WeightType::kQ6_K ? 2 : 1;
+struct Traits : BlockTraits<kType> {
   // Eight-bit weights are multiplied as pairs of int16: twice as many dwords.
   static constexpr bool kWide = kType == WeightType::kQ8_0;
   static constexpr int kSteps = kWide ? 16 : 8;
@@ -25,10 +21,6 @@ struct Traits {
 
 LLMRT_AVX2_INLINE __m256i Load32(const uint8_t* bytes) {
   return _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes));
-}
-
-LLMRT_AVX2_INLINE __m128i Load16(const uint8_t* bytes) {
-  return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
 }
 
 // Eight f16 numbers to float32.
@@ -78,23 +70,6 @@ struct Scales {
   __m256 scale[Traits<kType>::kScaleGroups][2];
   __m256 offset[2];
 };
-
-// Six-bit scales and minimums of block `part`; quant/k_scales.h has their bits.
-LLMRT_AVX2_INLINE void LoadSixBits(const uint8_t* packed, int64_t part, __m128i& scale,
-                                   __m128i& minimum) {
-  const __m128i six = _mm_set1_epi8(63), four = _mm_set1_epi8(15), top = _mm_set1_epi8(48);
-  const int64_t j = part & 3;
-  const __m128i a = Load16(packed + j * kPanelRows), b = Load16(packed + (j + 4) * kPanelRows);
-  if (part < 4) {
-    scale = _mm_and_si128(a, six);
-    minimum = _mm_and_si128(b, six);
-  } else {
-    const __m128i c = Load16(packed + (j + 8) * kPanelRows);
-    scale = _mm_or_si128(_mm_and_si128(c, four), _mm_and_si128(_mm_srli_epi16(a, 2), top));
-    minimum = _mm_or_si128(_mm_and_si128(_mm_srli_epi16(c, 4), four),
-                           _mm_and_si128(_mm_srli_epi16(b, 2), top));
-  }
-}
 
 LLMRT_AVX2_INLINE __m256 FromUnsigned(__m128i bytes, int half) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(half == 0 ? bytes : _mm_srli_si128(bytes, 8)));
