@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -197,28 +198,33 @@ TEST_F(StreamsFaultTest, OneFaultFailsOneStreamOrNone) {
   RecordProperty("places", std::to_string(reached.size()));
 }
 
-// On an engine with its own thread: every place once, whichever thread comes there.
+// On an engine with its own thread: every place once, whichever thread comes there. Where threads
+// meet, a place is not passed every time; one that only some conversations pass is tried, and may
+// not come again.
 TEST_F(StreamsFaultTest, OneFaultOnEitherThreadFailsOneStreamOrNone) {
   Open(false);
-  std::set<Place> places;
-  for (int i = 0; i < 3; ++i) {
+  constexpr int kNoted = 3, kTries = 50;
+  std::map<Place, int> places;  // conversations that pass it
+  for (int i = 0; i < kNoted; ++i) {
     NotePlaces(Site::kAllocation);
     Talk();
     const std::vector<Place> noted = NotedPlaces();
-    places.insert(noted.begin(), noted.end());
+    for (const Place place : std::set<Place>(noted.begin(), noted.end())) ++places[place];
   }
-  for (const Place place : places) {
+  int tried_in_vain = 0;
+  for (const auto& [place, times] : places) {
     bool fired = false;
-    // Where threads meet, a place is not passed every time.
-    for (int i = 0; i < 50 && !fired; ++i) {
+    for (int i = 0; i < kTries && !fired; ++i) {
       ArmAt(Site::kAllocation, place, i % 3);
       TalkAndCheck("place " + std::to_string(place));
       fired = FiredPlace() == place;
       if (HasFailure()) return;
     }
-    EXPECT_TRUE(fired) << "never failed: " << place;
+    EXPECT_TRUE(fired || times < kNoted) << "never failed: " << place;
+    tried_in_vain += fired ? 0 : 1;
   }
   RecordProperty("places", std::to_string(places.size()));
+  RecordProperty("tried_in_vain", std::to_string(tried_in_vain));
 }
 
 TEST_F(StreamsFaultTest, WhereMemoryRanOutForGoodTheEngineServesOnOnceItIsBack) {
