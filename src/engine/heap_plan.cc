@@ -50,6 +50,7 @@ int64_t LoadingHeapBytes(const HeapShape& shape) {
 
 int64_t LoadedHeapBytes(const HeapShape& shape, int64_t kv_blocks) {
   return LoadingHeapBytes(shape) - shape.staging_bytes + HeapBytesOf(sizeof(model::ForwardPass)) +
+         model::RopePieces::HeapBytes(shape.rope_dims, shape.limits.context_length) +
          HeapBytesOf(sizeof(kv::PagedCache)) + kv::BlockPool::HeapBytes(kv_blocks) +
          scheduler::Scheduler::HeapBytes(shape.limits.logit_rows) +
          sampling::Sampler::ScratchBytes(shape.vocab_size) + Step::HeapBytes(shape.limits);

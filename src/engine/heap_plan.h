@@ -19,6 +19,7 @@ struct HeapShape {
   model::StepLimits limits;
   int32_t num_layers = 0;
   int32_t vocab_size = 0;
+  int32_t rope_dims = 0;
   int32_t threads = 0;
   int32_t sessions = 0;
   int32_t block_size = 0;     // tokens

@@ -112,6 +112,7 @@ HeapShape ShapeOfHeap(const LoadPlan& plan, const ModelHeap& model, const Engine
           .limits = plan.limits,
           .num_layers = plan.config.num_layers,
           .vocab_size = plan.config.vocab_size,
+          .rope_dims = plan.config.rope.dims,
           .threads = static_cast<int32_t>(backend.num_threads()),
           .sessions = options.sessions,
           .block_size = options.block_size,

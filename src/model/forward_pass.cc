@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "numerics/fp_mode.h"
-#include "numerics/rope_table.h"
 
 namespace llmrt::model {
 namespace {
@@ -15,10 +14,6 @@ namespace {
 using backend::ActivationFormat;
 using backend::Matrix;
 using backend::Range;
-
-// Bytes of the rope table that are made on the heap before they go to the backend: few, because the
-// workspace is allocated by then and a plan would have to hold both.
-constexpr int64_t kRopePieceBytes = 16 << 10;
 
 // How long a device that works beside the host is waited for before the caller is asked again.
 constexpr int64_t kWaitUs = 50;
@@ -82,8 +77,6 @@ absl::StatusOr<std::unique_ptr<ForwardPass>> ForwardPass::Create(const LlamaConf
                                                                  backend::Backend& backend,
                                                                  backend::KvCache& cache,
                                                                  const StepLimits& limits) {
-  // The rope table is arithmetic of this thread, whose mode may be the host's.
-  const numerics::ScopedFpMode fp_mode;
   std::unique_ptr<ForwardPass> pass(new ForwardPass(config, weights, backend, cache, limits));
   absl::Status status = pass->Allocate();
   if (status.ok()) status = pass->RecordGraphs();
@@ -115,18 +108,7 @@ absl::Status ForwardPass::Allocate() {
   for (int i = 0; i < kActivationFormatCount; ++i) {
     if (layout.prepared[i] >= 0) prepared_[i] = buffer_->data() + layout.prepared[i];
   }
-  const std::vector<double> frequencies = numerics::RopeFrequencies(config_.rope);
-  const int64_t row_bytes = int64_t{config_.rope.dims} * 4;
-  const int64_t positions = std::max<int64_t>(1, kRopePieceBytes / row_bytes);
-  std::vector<float> piece(static_cast<size_t>(positions * config_.rope.dims));
-  for (int64_t first = 0; first < limits_.context_length; first += positions) {
-    const int64_t count = std::min(positions, limits_.context_length - first);
-    numerics::FillRopeTable(frequencies, first, count, piece.data());
-    absl::Status status = backend_.Upload(
-        *buffer_, layout.rope + first * row_bytes,
-        {reinterpret_cast<const uint8_t*>(piece.data()), static_cast<size_t>(count * row_bytes)});
-    if (!status.ok()) return status;
-  }
+  rope_pieces_.emplace(config_.rope, limits_.context_length, layout.rope);
   return absl::OkStatus();
 }
 
@@ -154,6 +136,7 @@ absl::Status ForwardPass::Begin(const backend::Batch& batch, absl::Span<const in
                                             limits_.rows, " and ", limits_.logit_rows));
   }
   absl::Status status = CheckRows(batch, logit_rows);
+  if (status.ok()) status = rope_pieces_->Fill(batch, backend_, *buffer_);
   if (status.ok()) status = backend_.BeginStep(batch, logit_rows);
   if (!status.ok()) return status;
   TakeBatch(batch, logit_rows);

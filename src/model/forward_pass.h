@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
@@ -20,6 +21,7 @@
 #include "backend/backend.h"
 #include "model/llama_config.h"
 #include "model/llama_weights.h"
+#include "model/rope_pieces.h"
 #include "model/slice_sizer.h"
 #include "model/workspace_layout.h"
 
@@ -182,7 +184,7 @@ class ForwardPass {
   backend::KvCache& cache_;
   const StepLimits limits_;
   std::unique_ptr<backend::Buffer> buffer_;
-  // Parts of buffer_, all float32 and [rows, *] unless said.
+  // Parts of buffer_, all float32 and [rows, *] unless said; some share memory (WorkspaceLayout).
   float* residual_ = nullptr;  // [rows, dim]
   float* normed_ = nullptr;    // [rows, dim], scratch of a norm
   float* query_ = nullptr;     // [rows, q_dim]
@@ -195,6 +197,8 @@ class ForwardPass {
   float* rope_ = nullptr;      // [context_length, rope dims]: cos and sin by turns
   // By ActivationFormat: what the next matrix product reads. Null where no weight reads the format.
   uint8_t* prepared_[kActivationFormatCount] = {};
+
+  std::optional<RopePieces> rope_pieces_;  // fills rope_
 
   const backend::Batch* batch_ = nullptr;
   absl::Span<const int32_t> logit_rows_;

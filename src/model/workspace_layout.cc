@@ -1,6 +1,7 @@
 #include "model/workspace_layout.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "memory/large_buffer.h"
 
@@ -16,13 +17,22 @@ WorkspaceLayout LayOutWorkspace(const LlamaConfig& config, const FormatSet& form
   };
   constexpr int64_t kFloat = sizeof(float);
   layout.residual = place(limits.rows * config.dim * kFloat);
+  const int64_t shared = layout.total;
+  int64_t shared_end = shared;
+  const auto end_group = [&] {
+    shared_end = std::max(shared_end, std::exchange(layout.total, shared));
+  };
   layout.normed = place(limits.rows * config.dim * kFloat);
+  end_group();
   layout.query = place(limits.rows * config.q_dim() * kFloat);
   layout.key = place(limits.rows * config.kv_dim() * kFloat);
   layout.value = place(limits.rows * config.kv_dim() * kFloat);
   layout.attended = place(limits.rows * config.q_dim() * kFloat);
+  end_group();
   layout.gate = place(limits.rows * config.ffn_dim * kFloat);
   layout.up = place(limits.rows * config.ffn_dim * kFloat);
+  end_group();
+  layout.total = shared_end;
   layout.logits = place(limits.logit_rows * config.vocab_size * kFloat);
   layout.rope = place(limits.context_length * config.rope.dims * kFloat);
   const int64_t widest = std::max({int64_t{config.dim}, config.q_dim(), int64_t{config.ffn_dim}});

@@ -25,16 +25,22 @@ struct FormatSet {
   void Add(backend::ActivationFormat format) { used[static_cast<int>(format)] = true; }
 };
 
-// Offsets in bytes, each on a cache line.
+// Offsets in bytes, each on a cache line. Three groups share their bytes: what a norm writes, what
+// attention does, and what is between the two products of a feed-forward network; an op reads and
+// writes one of them, and no op reads what another group's op has left.
 struct WorkspaceLayout {
   int64_t residual = 0;
+  // First group.
   int64_t normed = 0;
+  // Second group.
   int64_t query = 0;
   int64_t key = 0;
   int64_t value = 0;
   int64_t attended = 0;
+  // Third group.
   int64_t gate = 0;
   int64_t up = 0;
+
   int64_t logits = 0;
   int64_t rope = 0;
   int64_t prepared[kActivationFormatCount] = {};  // -1: not used

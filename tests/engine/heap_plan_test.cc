@@ -29,6 +29,7 @@ class HeapPlanTest : public ::testing::Test {
                          .context_length = plan.context_length},
               .num_layers = 2,
               .vocab_size = static_cast<int32_t>(model->vocab_size()),
+              .rope_dims = 16,
               .threads = options.threads,
               .sessions = options.sessions,
               .block_size = options.block_size};

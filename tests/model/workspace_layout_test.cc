@@ -21,26 +21,61 @@ LlamaConfig OddConfig() {
   return config;
 }
 
-TEST(WorkspaceLayoutTest, PartsAreAlignedAndDoNotOverlap) {
+struct Part {
+  int64_t start;
+  int64_t bytes;
+};
+
+// Between any two of them.
+void ExpectNoOverlap(const std::vector<Part>& parts) {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      EXPECT_TRUE(parts[i].start + parts[i].bytes <= parts[j].start ||
+                  parts[j].start + parts[j].bytes <= parts[i].start)
+          << i << " and " << j;
+    }
+  }
+}
+
+TEST(WorkspaceLayoutTest, PartsThatAreInUseTogetherDoNotOverlap) {
   FormatSet formats;
   formats.Add(backend::ActivationFormat::kInt8);
   formats.Add(backend::ActivationFormat::kF32);
   const WorkspaceLayout layout =
       LayOutWorkspace(OddConfig(), formats, {.rows = 7, .logit_rows = 3, .context_length = 33});
-  const std::vector<int64_t> starts = {layout.residual, layout.normed,      layout.query,
-                                       layout.key,      layout.value,       layout.attended,
-                                       layout.gate,     layout.up,          layout.logits,
-                                       layout.rope,     layout.prepared[0], layout.prepared[2]};
-  const std::vector<int64_t> bytes = {7 * 20 * 4,  7 * 20 * 4,  7 * 60 * 4,  7 * 20 * 4,
-                                      7 * 20 * 4,  7 * 60 * 4,  7 * 172 * 4, 7 * 172 * 4,
-                                      3 * 257 * 4, 33 * 20 * 4, 7 * 6 * 128, 7 * 6 * 40};
-  for (size_t i = 0; i < starts.size(); ++i) {
-    EXPECT_EQ(starts[i] % memory::kAlignment, 0) << i;
-    const int64_t end = i + 1 < starts.size() ? starts[i + 1] : layout.total;
-    EXPECT_GE(end - starts[i], bytes[i]) << i;
-    EXPECT_LT(end - starts[i], bytes[i] + memory::kAlignment) << i;
+  const std::vector<Part> always = {{layout.residual, 7 * 20 * 4},
+                                    {layout.logits, 3 * 257 * 4},
+                                    {layout.rope, 33 * 20 * 4},
+                                    {layout.prepared[0], 7 * 6 * 128},
+                                    {layout.prepared[2], 7 * 6 * 40}};
+  const std::vector<Part> norm = {{layout.normed, 7 * 20 * 4}};
+  const std::vector<Part> attention = {{layout.query, 7 * 60 * 4},
+                                       {layout.key, 7 * 20 * 4},
+                                       {layout.value, 7 * 20 * 4},
+                                       {layout.attended, 7 * 60 * 4}};
+  const std::vector<Part> ffn = {{layout.gate, 7 * 172 * 4}, {layout.up, 7 * 172 * 4}};
+  for (const std::vector<Part>& group : {norm, attention, ffn}) {
+    std::vector<Part> parts = always;
+    parts.insert(parts.end(), group.begin(), group.end());
+    ExpectNoOverlap(parts);
+    for (const Part& part : parts) {
+      EXPECT_EQ(part.start % memory::kAlignment, 0);
+      EXPECT_LE(part.start + part.bytes, layout.total);
+    }
   }
   EXPECT_EQ(layout.prepared[1], -1);
+}
+
+TEST(WorkspaceLayoutTest, OnlyTheWidestOfTheGroupsTakesMemory) {
+  const StepLimits limits{.rows = 64, .logit_rows = 1, .context_length = 1};
+  const auto total = [&](int32_t ffn_dim, int32_t q_heads) {
+    LlamaConfig config = OddConfig();
+    config.ffn_dim = ffn_dim;
+    config.num_q_heads = q_heads;
+    return LayOutWorkspace(config, {}, limits).total;
+  };
+  EXPECT_EQ(total(172, 3), total(172, 1));   // two of 172 values, four of at most 60
+  EXPECT_EQ(total(172, 20), total(16, 20));  // two of 400 values and two of 20
 }
 
 TEST(WorkspaceLayoutTest, FormatsThatNobodyReadsTakeNothing) {
