@@ -114,8 +114,8 @@ void MatMul(benchmark::State& state, WeightType type, CpuTier tier) {
 void Attention(benchmark::State& state, KvType type, CpuTier tier) {
   constexpr int32_t kQueryHeads = 32;
   backend::Backend& backend = BackendFor(tier);
-  // As in a model, the layers' tiles lie side by side, and a layer comes back when the others have
-  // driven it out of the caches.
+  // As in a model, the layers' tiles lie side by side, and a layer comes back after the others: of
+  // a long context none is in the caches then.
   constexpr int32_t kLayers = 16;
   const backend::KvShape shape = {
       .num_layers = kLayers, .num_kv_heads = 8, .head_dim = 64, .type = type};

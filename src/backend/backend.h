@@ -248,8 +248,11 @@ class Backend {
   virtual absl::Status WriteRows(Matrix& matrix, int64_t first_row,
                                  absl::Span<const uint8_t> bytes) = 0;
   static constexpr int64_t kRowsStep = 16;
-  // Of one buffer different bytes, inside RunTasks from several threads.
+  // Of one buffer different bytes, inside RunTasks from several threads. Waits for all that the
+  // device was given, but where `upload_waits` says otherwise.
   virtual absl::Status Upload(Buffer& buffer, int64_t offset, absl::Span<const uint8_t> bytes) = 0;
+  // False: Upload is a copy inside the host's memory, done at once, also between a step's ops.
+  virtual bool upload_waits() const { return false; }
   virtual absl::Status Download(const Buffer& buffer, int64_t offset, absl::Span<uint8_t> out) = 0;
 
   // For the work of loading: each task from 0 to count - 1 once, begun in about that order, on the

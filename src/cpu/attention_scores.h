@@ -41,6 +41,8 @@ LLMRT_ATTENTION_INLINE Sums<V, kQ, kK> SumLane(const ScoreBlock& block) {
   const int64_t groups = kGroups > 0 ? kGroups : block.groups;
 #pragma GCC unroll 4
   for (int64_t g = 0; g < groups; ++g) {
+    // With the values' share, all of the next tile in one pass of V::kQueries queries.
+    if (g % 2 == 0) Fetch<kKvBytes<kType>>(*block.ahead);
     typename V::Reg keys[kK];
 #pragma GCC unroll 8
     for (int v = 0; v < kK; ++v) keys[v] = V::template LoadKv<kType>(block.keys[v] + offset);
@@ -53,7 +55,6 @@ LLMRT_ATTENTION_INLINE Sums<V, kQ, kK> SumLane(const ScoreBlock& block) {
     q += kLaneCount * V::kQueries;
     offset += step;
   }
-  Fetch<2 * kKvBytes<kType>>(*block.ahead);
   return sums;
 }
 

@@ -8,7 +8,8 @@ namespace {
 
 using backend::WeightType;
 
-constexpr int64_t kAhead = 4096;
+// Some blocks of a tile of 16 rows; half a page more, as panel_512.h says.
+constexpr int64_t kAheadBytes = 4096 + x512::kHalfPageBytes;
 
 template <WeightType kType, int kM>
 LLMRT_512_INLINE void PackTile(const PackTask& task) {
@@ -16,7 +17,7 @@ LLMRT_512_INLINE void PackTile(const PackTask& task) {
   const int64_t rows = x512::Min(kM, task.num_rows);
   for (int64_t b = task.begin; b < task.end; ++b) {
     // The weights that were read since the last rows have driven the tiles out of the caches.
-    x512::Prefetch(reinterpret_cast<const uint8_t*>(&tiles[b]) + kAhead, sizeof(tiles[b]));
+    x512::Prefetch(reinterpret_cast<const uint8_t*>(&tiles[b]) + kAheadBytes, sizeof(tiles[b]));
     if (rows < kM) __builtin_memset(&tiles[b], 0, sizeof(tiles[b]));
     for (int m = 0; m < rows; ++m) {
       x512::PackRowBlock(task.rows + m * task.row_stride + b * sizeof(backend::ActivationBlock), m,

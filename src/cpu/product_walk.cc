@@ -122,7 +122,7 @@ void ProductWalk::CutPanels(int32_t threads) {
   levels_ = num_panels_ < (kLevelsMax + 1) * tasks_a_level_ ? 0 : kLevelsMax;
   while (levels_ > 0 && tasks_a_level_ << levels_ > tasks) --levels_;
   const int64_t most = CeilDiv(num_panels_, kPanelsTogether * threads) * threads;
-  const int64_t even = std::clamp<int64_t>(tasks, threads, most);
+  const int64_t even = CeilDiv(std::clamp<int64_t>(tasks, threads, most), threads) * threads;
   num_tasks_ = levels_ > 0 ? (levels_ + 1) * tasks_a_level_ : std::min(num_panels_, even);
 }
 

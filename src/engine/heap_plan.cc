@@ -11,6 +11,7 @@
 #include "memory/counted_heap.h"
 #include "model/forward_pass.h"
 #include "model/llama_weights.h"
+#include "model/rope_pieces.h"
 #include "sampling/sampler.h"
 
 namespace llmrt::engine {

@@ -77,6 +77,8 @@ absl::StatusOr<std::unique_ptr<ForwardPass>> ForwardPass::Create(const LlamaConf
                                                                  backend::Backend& backend,
                                                                  backend::KvCache& cache,
                                                                  const StepLimits& limits) {
+  // What is recorded is arithmetic of this thread, whose mode may be the host's.
+  const numerics::ScopedFpMode fp_mode;
   std::unique_ptr<ForwardPass> pass(new ForwardPass(config, weights, backend, cache, limits));
   absl::Status status = pass->Allocate();
   if (status.ok()) status = pass->RecordGraphs();
@@ -109,7 +111,7 @@ absl::Status ForwardPass::Allocate() {
     if (layout.prepared[i] >= 0) prepared_[i] = buffer_->data() + layout.prepared[i];
   }
   rope_pieces_.emplace(config_.rope, limits_.context_length, layout.rope);
-  return absl::OkStatus();
+  return backend_.upload_waits() ? rope_pieces_->MakeAll(backend_, *buffer_) : absl::OkStatus();
 }
 
 absl::Status ForwardPass::CheckRows(const backend::Batch& batch,
@@ -136,7 +138,6 @@ absl::Status ForwardPass::Begin(const backend::Batch& batch, absl::Span<const in
                                             limits_.rows, " and ", limits_.logit_rows));
   }
   absl::Status status = CheckRows(batch, logit_rows);
-  if (status.ok()) status = rope_pieces_->Fill(batch, backend_, *buffer_);
   if (status.ok()) status = backend_.BeginStep(batch, logit_rows);
   if (!status.ok()) return status;
   TakeBatch(batch, logit_rows);
@@ -150,10 +151,27 @@ void ForwardPass::TakeBatch(const backend::Batch& batch, absl::Span<const int32_
   batch_ = &batch;
   logit_rows_ = logit_rows;
   num_rows_ = batch.num_rows();
+  rope_rows_ = 0;
+}
+
+absl::StatusOr<bool> ForwardPass::MakeRope(absl::FunctionRef<bool()> stop) {
+  while (AtBegin() && rope_rows_ < num_rows_) {
+    const int32_t position = batch_->positions[static_cast<size_t>(rope_rows_)];
+    absl::StatusOr<bool> made = rope_pieces_->Make(position, backend_, *buffer_);
+    if (!made.ok()) {
+      Abandon();
+      return made.status();
+    }
+    ++rope_rows_;
+    if (*made && stop()) return false;
+  }
+  return true;
 }
 
 absl::StatusOr<bool> ForwardPass::Advance(int64_t slice_cost, absl::FunctionRef<bool()> stop) {
   const numerics::ScopedFpMode fp_mode;
+  absl::StatusOr<bool> rope = MakeRope(stop);
+  if (!rope.ok() || !*rope) return rope;
   absl::Status replayed = TryReplay();
   if (!replayed.ok()) return replayed;
   while (cursor_.op != Op::kDone) {
@@ -167,6 +185,8 @@ absl::StatusOr<bool> ForwardPass::Advance(int64_t slice_cost, absl::FunctionRef<
 
 absl::StatusOr<bool> ForwardPass::AdvanceTimed(int64_t slice_us, absl::FunctionRef<bool()> stop) {
   const numerics::ScopedFpMode fp_mode;
+  absl::StatusOr<bool> rope = MakeRope(stop);
+  if (!rope.ok() || !*rope) return rope;
   absl::Status replayed = TryReplay();
   if (!replayed.ok()) return replayed;
   while (cursor_.op != Op::kDone) {

@@ -167,6 +167,10 @@ class ForwardPass {
   // Outputs of the op before `op`: rows in every format that its products read.
   PreparedOutputs PreparedFor(Op op) const;
   absl::Status RunSlice(backend::Range range);
+  // Whether the step in flight has done nothing yet.
+  bool AtBegin() const { return cursor_.op == Op::kEmbed && cursor_.unit == 0; }
+  // Makes what is missing of the rope table for the step's rows; false where `stop` said so first.
+  absl::StatusOr<bool> MakeRope(absl::FunctionRef<bool()> stop);
   // Ends the backend's step if it is under way: waits for it until `stop` says so.
   absl::StatusOr<bool> EndStep(absl::FunctionRef<bool()> stop);
   absl::Status RunOp(backend::Range range);
@@ -204,6 +208,7 @@ class ForwardPass {
   absl::Span<const int32_t> logit_rows_;
   absl::Span<const backend::DrawRequest> draws_;
   int64_t num_rows_ = 0;    // of the batch
+  int64_t rope_rows_ = 0;   // of these, those that the rope table is known to have
   int32_t num_graphs_ = 0;  // graph i runs steps of up to 2^i rows
   SliceSizer sizer_;
   Cursor cursor_;

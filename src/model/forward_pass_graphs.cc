@@ -49,8 +49,7 @@ absl::Status ForwardPass::RecordGraph(int32_t slot) {
 }
 
 absl::Status ForwardPass::TryReplay() {
-  const bool begun = cursor_.op == Op::kEmbed && cursor_.unit == 0;
-  if (num_graphs_ == 0 || !begun || logit_rows_.empty()) return absl::OkStatus();
+  if (num_graphs_ == 0 || !AtBegin() || logit_rows_.empty()) return absl::OkStatus();
   int32_t slot = 0;
   while (slot < num_graphs_ && int64_t{1} << slot < num_rows_) ++slot;
   if (slot == num_graphs_) return absl::OkStatus();

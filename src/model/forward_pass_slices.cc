@@ -97,10 +97,14 @@ ForwardPass::Slice ForwardPass::MatMulSlice(const Products& products, int64_t sl
     const int64_t last = first + product.weight->rows();
     const int64_t each = FeatureCost(*product.weight);
     // A slice may go on in the next product. It ends there or here on the boundary of a panel,
-    // counted from the product's first feature, or with the product.
-    const int64_t least = RoundUp(FeatureStep() - slice.range.size(), kFeatureStep);
-    const int64_t room = (slice_cost - slice.cost) / each / FeatureStep() * FeatureStep();
-    const int64_t count = std::min(std::max({int64_t{0}, least, room}), last - slice.range.end);
+    // counted from the product's first feature, or with the product; and of panels it has as many
+    // for each thread.
+    const int64_t size = slice.range.size(), left = last - slice.range.end;
+    const int64_t fits = (slice_cost - slice.cost) / each;
+    const int64_t least = RoundUp(FeatureStep() - size, kFeatureStep);
+    const int64_t even = (size + fits) / FeatureStep() * FeatureStep();
+    const int64_t room = fits >= left ? left : (even - size) / kFeatureStep * kFeatureStep;
+    const int64_t count = std::min(left, std::max({int64_t{0}, least, room}));
     if (count > 0) {
       slice.range.end += count;
       slice.cost += count * each;

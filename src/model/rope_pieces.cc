@@ -8,7 +8,7 @@
 namespace llmrt::model {
 namespace {
 
-// Positions of a piece: a tenth of a millisecond for a step that comes to the first of them.
+// Positions of a piece: with 64 dims a tenth of a millisecond, about the smallest slice of a step.
 constexpr int64_t kPiecePositions = 64;
 
 int64_t NumPieces(int64_t context_length) {
@@ -43,21 +43,27 @@ RopePieces::RopePieces(const numerics::RopeParams& params, int64_t context_lengt
       piece_(static_cast<size_t>(PieceValues(params.dims, context_length))),
       made_(static_cast<size_t>(NumPieces(context_length))) {}
 
-absl::Status RopePieces::Fill(const backend::Batch& batch, backend::Backend& backend,
-                              backend::Buffer& buffer) {
+absl::StatusOr<bool> RopePieces::Make(int64_t position, backend::Backend& backend,
+                                      backend::Buffer& buffer) {
+  const int64_t index = position / kPiecePositions;
+  if (made_[static_cast<size_t>(index)]) return false;
   const numerics::ScopedFpMode fp_mode;
-  for (const int32_t position : batch.positions) {
-    const auto index = static_cast<size_t>(position / kPiecePositions);
-    if (made_[index]) continue;
-    const int64_t first = static_cast<int64_t>(index) * kPiecePositions;
-    const int64_t count = std::min(kPiecePositions, context_length_ - first);
-    const int64_t row_bytes = dims_ * int64_t{sizeof(float)};
-    numerics::FillRopeTable(frequencies_, first, count, piece_.data());
-    absl::Status status = backend.Upload(
-        buffer, offset_ + first * row_bytes,
-        {reinterpret_cast<const uint8_t*>(piece_.data()), static_cast<size_t>(count * row_bytes)});
-    if (!status.ok()) return status;
-    made_[index] = true;
+  const int64_t first = index * kPiecePositions;
+  const int64_t count = std::min(kPiecePositions, context_length_ - first);
+  const int64_t row_bytes = dims_ * int64_t{sizeof(float)};
+  numerics::FillRopeTable(frequencies_, first, count, piece_.data());
+  absl::Status status = backend.Upload(
+      buffer, offset_ + first * row_bytes,
+      {reinterpret_cast<const uint8_t*>(piece_.data()), static_cast<size_t>(count * row_bytes)});
+  if (!status.ok()) return status;
+  made_[static_cast<size_t>(index)] = true;
+  return true;
+}
+
+absl::Status RopePieces::MakeAll(backend::Backend& backend, backend::Buffer& buffer) {
+  for (int64_t first = 0; first < context_length_; first += kPiecePositions) {
+    absl::StatusOr<bool> made = Make(first, backend, buffer);
+    if (!made.ok()) return made.status();
   }
   return absl::OkStatus();
 }

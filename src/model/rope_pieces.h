@@ -1,11 +1,13 @@
-// The rope table of a context, made in pieces: those of the positions that steps come to. A context
-// of a hundred thousand positions that nobody reaches takes neither time nor resident memory.
+// The rope table of a context, made in pieces. In the host's memory those of the positions that
+// steps come to: a context of a hundred thousand positions that nobody reaches takes no time, and
+// of what was planned for it no page is touched. On a device all of them, when it is loaded.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "backend/backend.h"
 #include "numerics/rope_table.h"
 
@@ -20,10 +22,10 @@ class RopePieces {
   // `offset` in a buffer of the backend.
   RopePieces(const numerics::RopeParams& params, int64_t context_length, int64_t offset);
 
-  // Makes the pieces of the positions in `batch`, which the context has, as far as they are
-  // missing. Not during a step. A piece whose upload failed is still missing.
-  absl::Status Fill(const backend::Batch& batch, backend::Backend& backend,
-                    backend::Buffer& buffer);
+  // Makes the piece that has `position`, which the context has; false where it was there. A piece
+  // whose upload failed is still missing.
+  absl::StatusOr<bool> Make(int64_t position, backend::Backend& backend, backend::Buffer& buffer);
+  absl::Status MakeAll(backend::Backend& backend, backend::Buffer& buffer);
 
  private:
   const int32_t dims_;

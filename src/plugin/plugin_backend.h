@@ -51,6 +51,7 @@ class PluginBackend final : public backend::Backend {
                          absl::Span<const uint8_t> bytes) override;
   absl::Status Upload(backend::Buffer& buffer, int64_t offset,
                       absl::Span<const uint8_t> bytes) override;
+  bool upload_waits() const override { return true; }
   absl::Status Download(const backend::Buffer& buffer, int64_t offset,
                         absl::Span<uint8_t> out) override;
   absl::StatusOr<std::unique_ptr<backend::KvCache>> CreateKvCache(const backend::KvShape& shape,

@@ -170,7 +170,7 @@ TEST_F(ProductWalkTest, TasksBecomeSmallerAndCoverEveryPanelOnce) {
     int64_t largest, smallest;  // parts of the whole
   };
   for (const Case& expected :
-       {Case{70, 2, 2, 2}, Case{1300, 7, 7, 7}, Case{1400, 8, 8, 8}, Case{2800, 12, 8, 16},
+       {Case{70, 2, 2, 2}, Case{1300, 8, 8, 8}, Case{1400, 8, 8, 8}, Case{2800, 12, 8, 16},
         Case{5600, 16, 8, 32}, Case{11111, 20, 8, 64}}) {
     notes = {};
     const int64_t features = 16 * expected.panels - 5;
@@ -193,6 +193,13 @@ TEST_F(ProductWalkTest, ManyRowsAreCutIntoTasksOfAboutFourPanelsTheLargerOnesFir
   outs_[0].resize(2400 * 16 * 14);
   EXPECT_EQ(Walk(2400, {0, 16 * 14}), 1);
   EXPECT_EQ(notes.features_of_tasks, (std::vector<int64_t>{48, 48, 64, 64}));
+}
+
+// Three tasks would keep one of two threads waiting for a third of the time.
+TEST_F(ProductWalkTest, TasksAreAMultipleOfTheThreads) {
+  SetWeights({{WeightType::kQ4_0, 16 * 600}});  // three and a half times what a task has at least
+  EXPECT_EQ(Walk(1, {0, 16 * 600}), 1);
+  EXPECT_EQ(notes.features_of_tasks, (std::vector<int64_t>(4, 16 * 150)));
 }
 
 TEST_F(ProductWalkTest, RowsThatDoNotFitGoInPassesOfWholeTiles) {

@@ -117,9 +117,9 @@ class WalkSlicesTest : public SlicesTest {
     file_ = testing::OpenRandomModel(
         {.layers = 1, .dim = 136, .ffn_dim = 192, .q_heads = 4, .kv_heads = 1});
   }
-  std::set<int64_t> UnitsOf(int64_t slice_cost) {
+  std::set<int64_t> UnitsOf(int64_t slice_cost, int32_t threads = 1) {
     std::set<int64_t> units;
-    for (const Cursor& cursor : CursorsOf(1, slice_cost)) {
+    for (const Cursor& cursor : CursorsOf(1, slice_cost, threads)) {
       if (cursor.op == Op::kQueryKeyValue && cursor.unit > 0) units.insert(cursor.unit);
     }
     return units;
@@ -139,6 +139,15 @@ TEST_F(WalkSlicesTest, ASliceGoesOnInTheNextProduct) {
   constexpr int64_t kFeature = int64_t{2} * 4 * 136;
   const std::set<int64_t> units = UnitsOf(100 * kFeature);
   EXPECT_EQ(units, (std::set<int64_t>{96, 170 + 16}));
+}
+
+TEST_F(WalkSlicesTest, ASliceThatGoesOnHasEquallyManyPanelsForEachThread) {
+  constexpr int64_t kFeature = int64_t{2} * 4 * 136;
+  // The third slice: what is left of the first product, all of the second, 16 features of the third
+  // to make two times two panels.
+  EXPECT_EQ(UnitsOf(70 * kFeature, 2), (std::set<int64_t>{64, 128, 170 + 16}));
+  // What fits into a slice is not left over for another one.
+  EXPECT_EQ(UnitsOf(136 * kFeature, 3), (std::set<int64_t>{136}));
 }
 
 TEST_F(SlicesTest, SlicesCutByTheClockChangeNoBit) {

@@ -51,6 +51,7 @@ class ForwardingBackend : public backend::Backend {
                       absl::Span<const uint8_t> bytes) override {
     return inner_->Upload(buffer, offset, bytes);
   }
+  bool upload_waits() const override { return inner_->upload_waits(); }
   absl::Status Download(const backend::Buffer& buffer, int64_t offset,
                         absl::Span<uint8_t> out) override {
     return inner_->Download(buffer, offset, out);

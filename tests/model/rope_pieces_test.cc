@@ -1,6 +1,7 @@
 #include "model/rope_pieces.h"
 
 #include <gtest/gtest.h>
+#include <xmmintrin.h>
 
 #include <cstring>
 #include <memory>
@@ -20,17 +21,15 @@ constexpr int32_t kDims = 6;
 
 numerics::RopeParams Params() { return {.dims = kDims, .base = 500.0}; }
 
-// Counts uploads, and fails those that it is told to.
-class CountingBackend : public testing::ForwardingBackend {
+// Fails the next upload where it is told to.
+class FailingBackend : public testing::ForwardingBackend {
  public:
   using ForwardingBackend::ForwardingBackend;
   absl::Status Upload(backend::Buffer& buffer, int64_t offset,
                       absl::Span<const uint8_t> bytes) override {
     if (std::exchange(fail_next, false)) return absl::InternalError("a device is gone");
-    ++uploads;
     return ForwardingBackend::Upload(buffer, offset, bytes);
   }
-  int uploads = 0;
   bool fail_next = false;
 };
 
@@ -39,15 +38,15 @@ class RopePiecesTest : public ::testing::Test {
   RopePiecesTest() {
     backend::BackendOptions options;
     options.memory = &memory_;
-    backend_ = std::make_unique<CountingBackend>(
+    backend_ = std::make_unique<FailingBackend>(
         std::move(backend::CreateReferenceBackend(options)).value());
     buffer_ =
         backend_->CreateBuffer(kOffset + kContext * kDims * 4, memory::Tag::kWorkspace).value();
     std::memset(buffer_->data(), 0xee, static_cast<size_t>(buffer_->bytes()));
   }
 
-  absl::Status Fill(const std::vector<int32_t>& positions) {
-    return pieces_.Fill({.positions = positions}, *backend_, *buffer_);
+  absl::StatusOr<bool> Make(int64_t position) {
+    return pieces_.Make(position, *backend_, *buffer_);
   }
   // As the whole table has the position.
   bool IsThere(int64_t position) const {
@@ -56,35 +55,49 @@ class RopePiecesTest : public ::testing::Test {
   }
 
   memory::LargeMemory memory_{0};
-  std::unique_ptr<CountingBackend> backend_;
+  std::unique_ptr<FailingBackend> backend_;
   std::unique_ptr<backend::Buffer> buffer_;
   const std::vector<float> whole_ = numerics::BuildRopeTable(Params(), kContext);
   RopePieces pieces_{Params(), kContext, kOffset};
 };
 
-TEST_F(RopePiecesTest, PositionsThatStepsComeToAreThereAndNoOthers) {
-  ASSERT_TRUE(Fill({70, 71, 150, 72}).ok());
-  EXPECT_EQ(backend_->uploads, 2);
-  for (const int64_t position : {64, 70, 72, 127, 128, 150, 191}) {
-    EXPECT_TRUE(IsThere(position)) << position;
-  }
-  for (const int64_t position : {0, 63, 192, 199}) EXPECT_FALSE(IsThere(position)) << position;
-  ASSERT_TRUE(Fill({127, 191}).ok());
-  EXPECT_EQ(backend_->uploads, 2);
+TEST_F(RopePiecesTest, ThePieceOfAPositionIsMadeOnceAndNoOther) {
+  EXPECT_TRUE(Make(70).value());
+  for (const int64_t position : {64, 70, 127}) EXPECT_TRUE(IsThere(position)) << position;
+  for (const int64_t position : {0, 63, 128, 199}) EXPECT_FALSE(IsThere(position)) << position;
+  for (const int64_t position : {70, 64, 127}) EXPECT_FALSE(Make(position).value()) << position;
 }
 
 TEST_F(RopePiecesTest, TheLastPieceEndsWithTheContext) {
-  ASSERT_TRUE(Fill({199}).ok());
+  EXPECT_TRUE(Make(199).value());
   EXPECT_TRUE(IsThere(192));
   EXPECT_TRUE(IsThere(199));
 }
 
+TEST_F(RopePiecesTest, AllOfThemAreTheWholeTable) {
+  ASSERT_TRUE(Make(70).ok());
+  ASSERT_TRUE(pieces_.MakeAll(*backend_, *buffer_).ok());
+  EXPECT_EQ(std::memcmp(buffer_->data() + kOffset, whole_.data(), kContext * kDims * 4), 0);
+}
+
 TEST_F(RopePiecesTest, APieceWhoseUploadFailedIsMadeAgain) {
   backend_->fail_next = true;
-  EXPECT_EQ(Fill({5}).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(Make(5).status().code(), absl::StatusCode::kInternal);
   EXPECT_FALSE(IsThere(5));
-  ASSERT_TRUE(Fill({5}).ok());
+  EXPECT_TRUE(Make(5).value());
   EXPECT_TRUE(IsThere(5));
+  backend_->fail_next = true;
+  EXPECT_EQ(pieces_.MakeAll(*backend_, *buffer_).code(), absl::StatusCode::kInternal);
+}
+
+TEST_F(RopePiecesTest, ThreadsWithAModeOfTheirOwnMakeTheSameBits) {
+  const uint32_t before = _mm_getcsr();
+  _mm_setcsr(before | 0x4000);  // rounding upward
+  RopePieces pieces(Params(), kContext, kOffset);
+  const absl::Status status = pieces.MakeAll(*backend_, *buffer_);
+  _mm_setcsr(before);
+  ASSERT_TRUE(status.ok());
+  EXPECT_EQ(std::memcmp(buffer_->data() + kOffset, whole_.data(), kContext * kDims * 4), 0);
 }
 
 TEST_F(RopePiecesTest, TakesOfTheHeapWhatItSays) {

@@ -63,6 +63,8 @@ TEST(WorkspaceLayoutTest, PartsThatAreInUseTogetherDoNotOverlap) {
       EXPECT_LE(part.start + part.bytes, layout.total);
     }
   }
+  EXPECT_EQ(layout.normed, layout.query);
+  EXPECT_EQ(layout.normed, layout.gate);
   EXPECT_EQ(layout.prepared[1], -1);
 }
 

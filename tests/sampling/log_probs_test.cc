@@ -85,11 +85,26 @@ TEST(LogProbsTest, LargestAndBadLogitsAreFoundWhereverTheyAre) {
       const auto largest = FindLargest(logits);
       ASSERT_TRUE(largest.ok());
       ASSERT_EQ(largest->token, static_cast<int32_t>(place)) << size;
+      ASSERT_EQ(largest->logit, 2.0f) << size;
       for (const float bad : {NAN, INFINITY}) {
         logits[place] = bad;
         ASSERT_THAT(std::string(FindLargest(logits).status().message()),
                     HasSubstr(absl::StrCat("logit of token ", place, " is ")));
       }
+    }
+  }
+}
+
+TEST(LogProbsTest, OfZerosTheFirstIsTheLargestWithItsSign) {
+  for (const float first : {0.0f, -0.0f}) {
+    for (const size_t size : {2u, 40u, 1500u}) {
+      std::vector<float> logits(size, -1.0f);
+      logits.front() = first;
+      logits.back() = -first;
+      const auto largest = FindLargest(logits);
+      ASSERT_TRUE(largest.ok());
+      EXPECT_EQ(largest->token, 0) << size;
+      EXPECT_EQ(std::signbit(largest->logit), std::signbit(first)) << size;
     }
   }
 }
