@@ -50,12 +50,13 @@ struct Ahead {
   const uint8_t* end;
 };
 
-// Asks for the next kLines lines.
+// Asks for the next kLines lines, in the second cache: blocks lie a power of two apart, so that in
+// the first one what comes would drive out what is being read.
 template <int kLines>
 LLMRT_ATTENTION_INLINE void Fetch(Ahead& ahead) {
   if (ahead.run >= ahead.num_runs) return;
 #pragma GCC unroll 8
-  for (int i = 0; i < kLines; ++i) __builtin_prefetch(ahead.at + i * 64, 0, 2);
+  for (int i = 0; i < kLines; ++i) __builtin_prefetch(ahead.at + i * 64, /*rw=*/0, /*locality=*/2);
   ahead.at += kLines * 64;
   if (ahead.at < ahead.end) return;
   if (++ahead.run >= ahead.num_runs) return;

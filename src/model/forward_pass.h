@@ -82,7 +82,8 @@ class ForwardPass {
   void SetDraws(absl::Span<const backend::DrawRequest> requests) { draws_ = requests; }
 
   // Runs slices of about `slice_cost` (multiply-adds, or bytes of weights doubled, whichever is
-  // more) until `stop` says so, at least one. True when the step is done.
+  // more) until `stop` says so, at least one. True when the step is done. Pieces of the rope table
+  // that the step's rows are the first to need come before all slices and count as such.
   absl::StatusOr<bool> Advance(int64_t slice_cost, absl::FunctionRef<bool()> stop);
 
   // The same with slices that take about `slice_us` each, by what earlier ones took.

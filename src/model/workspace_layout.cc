@@ -19,6 +19,7 @@ WorkspaceLayout LayOutWorkspace(const LlamaConfig& config, const FormatSet& form
   layout.residual = place(limits.rows * config.dim * kFloat);
   const int64_t shared = layout.total;
   int64_t shared_end = shared;
+  // The next group begins where this one began.
   const auto end_group = [&] {
     shared_end = std::max(shared_end, std::exchange(layout.total, shared));
   };

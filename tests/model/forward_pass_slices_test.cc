@@ -143,8 +143,7 @@ TEST_F(WalkSlicesTest, ASliceGoesOnInTheNextProduct) {
 
 TEST_F(WalkSlicesTest, ASliceThatGoesOnHasEquallyManyPanelsForEachThread) {
   constexpr int64_t kFeature = int64_t{2} * 4 * 136;
-  // The third slice: what is left of the first product, all of the second, 16 features of the third
-  // to make two times two panels.
+  // The third slice goes on to the end of the second product, and 16 features into the third.
   EXPECT_EQ(UnitsOf(70 * kFeature, 2), (std::set<int64_t>{64, 128, 170 + 16}));
   // What fits into a slice is not left over for another one.
   EXPECT_EQ(UnitsOf(136 * kFeature, 3), (std::set<int64_t>{136}));
