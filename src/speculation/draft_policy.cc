@@ -1,0 +1,79 @@
+#include "speculation/draft_policy.h"
+
+#include <algorithm>
+
+namespace llmrt::speculation {
+namespace {
+
+// Drafts must promise this much more than no drafts: costs and chances are estimates.
+constexpr double kGainMin = 1.02;
+
+// Of the time of all steps, what trials may take; and the most that is saved up, in steps.
+constexpr double kTrialShare = 0.005;
+constexpr double kTrialStepsMax = 1;
+
+// The stream whose draft is likeliest to survive one token further; null where none may.
+DraftCandidate* Likeliest(absl::Span<DraftCandidate> candidates, double* survival) {
+  DraftCandidate* best = nullptr;
+  *survival = 0;
+  for (DraftCandidate& candidate : candidates) {
+    if (candidate.length >= std::min(candidate.length_max, kDraftMax)) continue;
+    const double chance = candidate.acceptance->Survival(candidate.length + 1);
+    if (best != nullptr && chance <= *survival) continue;
+    best = &candidate;
+    *survival = chance;
+  }
+  return best;
+}
+
+}  // namespace
+
+int64_t DraftPolicy::Plan(const PlainStep& step, absl::Span<DraftCandidate> candidates) {
+  const double plain_us = cost_.Us(step.rows);
+  trial_us_ = std::min(trial_us_ + kTrialShare * plain_us, kTrialStepsMax * plain_us);
+  const auto plain_tokens = static_cast<double>(step.tokens);
+  double best_rate = kGainMin * plain_tokens / plain_us;
+  int64_t best_rows = 0;
+  // The order in which rows are given does not depend on how many there are, so it is walked twice:
+  // to find the best number, and to give so many.
+  for (const bool give : {false, true}) {
+    const int64_t rows_max = give ? best_rows : step.draft_rows_max;
+    for (DraftCandidate& candidate : candidates) candidate.length = 0;
+    double tokens = plain_tokens, draft_us = 0;
+    for (int64_t rows = 1; rows <= rows_max; ++rows) {
+      double survival = 0;
+      DraftCandidate* const next = Likeliest(candidates, &survival);
+      if (next == nullptr) break;
+      ++next->length;
+      tokens += survival;
+      draft_us += next->us_a_token;
+      const double rate = tokens / (cost_.Us(step.rows + rows) + draft_us);
+      if (!give && rate > best_rate) {
+        best_rate = rate;
+        best_rows = rows;
+      }
+    }
+  }
+  return best_rows + PlanTrial(step, best_rows, candidates);
+}
+
+int64_t DraftPolicy::PlanTrial(const PlainStep& step, int64_t draft_rows,
+                               absl::Span<DraftCandidate> candidates) {
+  if (draft_rows >= step.draft_rows_max) return 0;
+  const int64_t rows = step.rows + draft_rows;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    // By turns, so that each stream has its trial.
+    const size_t index = (next_trial_ + i) % candidates.size();
+    DraftCandidate& candidate = candidates[index];
+    if (candidate.length > 0 || candidate.length_max < 1) continue;
+    const double us = cost_.Us(rows + 1) - cost_.Us(rows) + candidate.us_a_token;
+    if (us > trial_us_) return 0;
+    trial_us_ -= us;
+    next_trial_ = index + 1;
+    candidate.length = 1;
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace llmrt::speculation
