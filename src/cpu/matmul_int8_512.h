@@ -184,15 +184,19 @@ LLMRT_512_INLINE void PrefetchBlockToSecond(const uint8_t* panel, int64_t block,
   PrefetchToSecond(panel + block * kBytes + ahead, kBytes);
 }
 
-// One block of a panel against one block of kM rows.
-template <typename Engine, WeightType kType, int kM>
+// Of kRows rows of a tile, those that are multiplied side by side.
+constexpr int RowsAtOnce(int rows) { return rows <= 8 ? rows : rows % 8 == 0 ? 8 : 6; }
+
+// One block of a panel against one block of a tile's first kRows rows.
+template <typename Engine, WeightType kType, int kRows, int kM>
 LLMRT_512_INLINE void AddBlock(const UnpackedBlock<kType>& block,
                                const ActivationTile<kType, kM>& tile, ChunkSum<kM>* acc) {
   using T = Traits<kType>;
   constexpr int kGroupDwords = kDwords / T::kScaleGroups;
-  constexpr int kStep = kM < 8 ? kM : 8;
+  constexpr int kStep = RowsAtOnce(kRows);
+  static_assert(kRows <= kM && kRows % kStep == 0);
 #pragma GCC unroll 2
-  for (int m0 = 0; m0 < kM; m0 += kStep) {
+  for (int m0 = 0; m0 < kRows; m0 += kStep) {
     __m512 value[kStep];
 #pragma GCC unroll 2
     for (int g = 0; g < T::kScaleGroups; ++g) {
@@ -213,34 +217,34 @@ LLMRT_512_INLINE void AddBlock(const UnpackedBlock<kType>& block,
   }
 }
 
-// All rows, one tile, times panels one after the other, each from end to end.
-template <typename Engine, WeightType kType, int kM>
+// All rows, at most kRows in a tile of kM, times panels one after the other, each from end to end.
+template <typename Engine, WeightType kType, int kRows, int kM>
 LLMRT_512_INLINE void Stream(const MatMulTask& task) {
   // Of Q8_0, whose lines come one after the other, the processor fetches enough by itself where it
   // computes little in between; where it computes much, lines come early enough for the second
   // cache, from farther.
-  constexpr bool kFar = kM >= 4;
+  constexpr bool kFar = kRows >= 4;
   constexpr bool kNear = !kFar && kType != WeightType::kQ8_0;
   const auto* tiles = reinterpret_cast<const ActivationTile<kType, kM>*>(task.packed);
   const int64_t num_blocks = task.cols / kBlockValues;
   if (kFar || kNear)
     Prefetch(task.panels + task.begin / kPanelRows * task.panel_bytes, kFirstBytes);
   for (int64_t panel = task.begin / kPanelRows; panel * kPanelRows < task.end; ++panel) {
-    __m512 total[kM];
+    __m512 total[kRows];
     for (__m512& sum : total) sum = _mm512_setzero_ps();
     const uint8_t* weights = task.panels + panel * task.panel_bytes;
     for (int64_t first = 0; first < num_blocks; first += kChunkBlocks) {
-      ChunkSum<kM> acc[kM];
+      ChunkSum<kM> acc[kRows];
       for (ChunkSum<kM>& sum : acc) Assign(sum, _mm512_setzero_ps());
       const int64_t end = Min(first + kChunkBlocks, num_blocks);
       for (int64_t b = first; b < end; ++b) {
         if (kNear) PrefetchBlock<kType>(weights, b, kPrefetchBytes);
         if (kFar) PrefetchBlockToSecond<kType>(weights, b, 2 * kPrefetchBytes + kHalfPageBytes);
-        AddBlock<Engine>(UnpackBlock<kType>(weights, b), tiles[b], acc);
+        AddBlock<Engine, kType, kRows>(UnpackBlock<kType>(weights, b), tiles[b], acc);
       }
-      for (int m = 0; m < kM; ++m) total[m] = _mm512_add_ps(total[m], Value(acc[m]));
+      for (int m = 0; m < kRows; ++m) total[m] = _mm512_add_ps(total[m], Value(acc[m]));
     }
-    for (int m = 0; m < kM; ++m) {
+    for (int m = 0; m < kRows; ++m) {
       if (m < task.num_rows) StoreTotal(task, m, panel, total[m]);
     }
   }
@@ -252,7 +256,8 @@ struct BandTiles {
   const ActivationTile<kType, kRowsMax>* tiles;
   int64_t stride;
   int64_t count;
-  int64_t ahead;  // bytes from the chunk of weights to the one that is wanted next
+  int64_t last_rows;  // of the last tile that are multiplied: 4, 8, 12 or all
+  int64_t ahead;      // bytes from the chunk of weights to the one that is wanted next
 };
 
 // Laid over the worker's scratch memory: a band's sums.
@@ -278,15 +283,27 @@ LLMRT_512_INLINE void AddTiles(const uint8_t* panel, int64_t first, int64_t coun
   for (int64_t b = 0; b < count; ++b) {
     if (band.ahead != 0) PrefetchBlock<kType>(panel, first + b, band.ahead);
     const UnpackedBlock<kType> block = UnpackBlock<kType>(panel, first + b);
-    AddBlock<Engine>(block, band.tiles[b], acc);
+    AddBlock<Engine, kType, kRowsMax>(block, band.tiles[b], acc);
     if constexpr (kTiles > 1) {
       const ActivationTile<kType, kRowsMax>* tile = band.tiles + b + band.stride;
       for (int64_t i = kRowsMax; i < rows; i += kRowsMax, tile += band.stride) {
-        AddBlock<Engine>(block, *tile, acc + i);
+        AddBlock<Engine, kType, kRowsMax>(block, *tile, acc + i);
       }
     }
   }
   for (int64_t i = 0; i < rows; ++i) AddTo(totals[i], Value(acc[i]));
+}
+
+// The first kRows rows of a band's first tile.
+template <typename Engine, WeightType kType, int kRows>
+LLMRT_512_INLINE void AddShortTile(const uint8_t* panel, int64_t first, int64_t count,
+                                   const BandTiles<kType>& band, float (*totals)[kPanelRows]) {
+  StoredSum acc[kRows];
+  for (StoredSum& sum : acc) Assign(sum, _mm512_setzero_ps());
+  for (int64_t b = 0; b < count; ++b) {
+    AddBlock<Engine, kType, kRows>(UnpackBlock<kType>(panel, first + b), band.tiles[b], acc);
+  }
+  for (int i = 0; i < kRows; ++i) AddTo(totals[i], Value(acc[i]));
 }
 
 // Engine::AddPanel by vectors alone. Blocks of K-quants, whose scales are packed as well, are
@@ -296,13 +313,21 @@ LLMRT_512_INLINE void AddPanelByVectors(const uint8_t* panel, int64_t first, int
                                         const BandTiles<kType>& band, float (*totals)[kPanelRows]) {
   constexpr bool kPackedScales = Traits<kType>::kGroupBlocks == 8;
   constexpr int kTiles = kPackedScales ? kBandRows / kRowsMax : 1;
+  const bool is_short = band.last_rows < kRowsMax;
   BandTiles<kType> rest = band;
-  for (int64_t t = 0; t < band.count; t += kTiles) {
-    AddTiles<Engine, kType, kTiles>(panel, first, count, rest, totals + t * kRowsMax);
-    rest.tiles += kTiles * band.stride;
-    rest.count -= kTiles;
+  rest.count -= is_short ? 1 : 0;
+  while (rest.count > 0) {
+    AddTiles<Engine, kType, kTiles>(panel, first, count, rest, totals);
+    const int64_t done = Min(rest.count, kTiles);
+    rest.tiles += done * band.stride;
+    rest.count -= done;
     rest.ahead = 0;
+    totals += done * kRowsMax;
   }
+  if (!is_short) return;
+  if (band.last_rows == 4) AddShortTile<Engine, kType, 4>(panel, first, count, rest, totals);
+  if (band.last_rows == 8) AddShortTile<Engine, kType, 8>(panel, first, count, rest, totals);
+  if (band.last_rows == 12) AddShortTile<Engine, kType, 12>(panel, first, count, rest, totals);
 }
 
 template <typename Engine, WeightType kType>
@@ -312,6 +337,7 @@ LLMRT_512_INLINE void MultiplyBand(const MatMulTask& task, const Band& band) {
   const auto* tiles = reinterpret_cast<const ActivationTile<kType, kRowsMax>*>(task.packed) +
                       band.first_row / kRowsMax * num_blocks;
   const int64_t num_tiles = (band.num_rows + kRowsMax - 1) / kRowsMax;
+  const int64_t last_rows = (band.num_rows + 3) / 4 * 4 - (num_tiles - 1) * kRowsMax;
   constexpr PanelLayout kLayout = Traits<kType>::kLayout;
   constexpr int64_t kChunkBytes = backend::kChunkK / kLayout.group_values * kLayout.group_bytes;
   for (int64_t p = 0; p < band.num_panels; ++p) {
@@ -322,9 +348,9 @@ LLMRT_512_INLINE void MultiplyBand(const MatMulTask& task, const Band& band) {
     for (int64_t p = 0; p < band.num_panels; ++p) {
       const bool last = p == band.num_panels - 1;
       const int64_t ahead = last ? kChunkBytes - p * task.panel_bytes : task.panel_bytes;
-      Engine::template AddPanel<kType>(task.panels + (band.first_panel + p) * task.panel_bytes,
-                                       first, count, {tiles + first, num_blocks, num_tiles, ahead},
-                                       scratch.totals[p]);
+      Engine::template AddPanel<kType>(
+          task.panels + (band.first_panel + p) * task.panel_bytes, first, count,
+          {tiles + first, num_blocks, num_tiles, last_rows, ahead}, scratch.totals[p]);
     }
   }
   for (int64_t p = 0; p < band.num_panels; ++p) {
@@ -349,17 +375,27 @@ LLMRT_512_INLINE void MultiplyBands(const MatMulTask& task) {
 template <typename Engine, WeightType kType>
 LLMRT_512_INLINE void MatMul(const MatMulTask& task) {
   if (task.num_rows > kRowsMax) return MultiplyBands<Engine, kType>(task);
-  switch (TileRows(task.num_rows)) {
+  switch (task.num_rows) {
     case 1:
-      return Stream<Engine, kType, 1>(task);
+      return Stream<Engine, kType, 1, 1>(task);
     case 2:
-      return Stream<Engine, kType, 2>(task);
+      return Stream<Engine, kType, 2, 2>(task);
+    case 3:
     case 4:
-      return Stream<Engine, kType, 4>(task);
+      return Stream<Engine, kType, 4, 4>(task);
+    case 5:
+    case 6:
+      return Stream<Engine, kType, 6, 8>(task);
+    case 7:
     case 8:
-      return Stream<Engine, kType, 8>(task);
+      return Stream<Engine, kType, 8, 8>(task);
+    case 9:
+    case 10:
+    case 11:
+    case 12:
+      return Stream<Engine, kType, 12, 16>(task);
     default:
-      return Stream<Engine, kType, 16>(task);
+      return Stream<Engine, kType, 16, 16>(task);
   }
 }
 
