@@ -149,6 +149,15 @@ void PagedCache::Rollback(Sequence& sequence, const Growth& growth) {
   sequence.generations_.back() = growth.copy_from_generation;
 }
 
+int64_t PagedCache::Extend(Sequence& sequence, int64_t count, int64_t blocks_max) {
+  const int64_t wanted = BlocksFor(sequence.num_tokens_ + count);
+  const auto held = static_cast<int64_t>(sequence.blocks_.size());
+  const int64_t more =
+      std::clamp<int64_t>(wanted - held, 0, std::min<int64_t>(blocks_max, pool_.num_available()));
+  for (int64_t i = 0; i < more; ++i) Append(sequence, pool_.Allocate());
+  return std::min(count, (held + more) * block_size_ - sequence.num_tokens_);
+}
+
 void PagedCache::Trim(Sequence& sequence, int64_t count) {
   Truncate(sequence, BlocksFor(sequence.num_tokens_ + count));
 }

@@ -76,6 +76,9 @@ class PagedCache {
   // `count` tokens were written.
   void Commit(Sequence& sequence, int64_t count, const Growth& growth);
   void Rollback(Sequence& sequence, const Growth& growth);
+  // Widens a reservation to `count` tokens by up to `blocks_max` more blocks, as far as there are
+  // any to take; returns the tokens that it holds now, at most `count`.
+  int64_t Extend(Sequence& sequence, int64_t count, int64_t blocks_max);
   // Gives back what a reservation holds beyond `count` tokens, at least 1.
   void Trim(Sequence& sequence, int64_t count);
 

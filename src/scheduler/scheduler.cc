@@ -136,6 +136,7 @@ void Scheduler::PlanOne(size_t index, Room& room) {
 
 absl::Span<const Assignment> Scheduler::Plan(int64_t prefill_rows) {
   plan_.clear();
+  spare_rows_ = spare_logit_rows_ = 0;
   Admit();
   if (num_running_ == 0) return plan_;
   Room room = {limits_.rows, limits_.logit_rows, limits_.rows, 0};
@@ -152,6 +153,8 @@ absl::Span<const Assignment> Scheduler::Plan(int64_t prefill_rows) {
   }
   room.decodes = 0;
   PlanPrompts(room);
+  spare_rows_ = room.rows;
+  spare_logit_rows_ = room.logit_rows;
   return plan_;
 }
 
@@ -185,6 +188,19 @@ void Scheduler::PlanPrompts(Room& room) {
     done_index = next;
     PlanOne(next, room);
   }
+}
+
+int64_t Scheduler::Extend(size_t index, int64_t rows) {
+  Assignment& assignment = plan_[index];
+  const kv::BlockPool& pool = cache_.pool();
+  const int64_t blocks_max = num_waiting() == 0 ? pool.num_available() : pool.num_free();
+  const int64_t wanted = assignment.count + std::min(rows, spare_rows());
+  const int64_t count = cache_.Extend(*assignment.request->sequence, wanted, blocks_max);
+  const int64_t given = count - assignment.count;
+  assignment.count = count;
+  spare_rows_ -= given;
+  spare_logit_rows_ -= given;
+  return given;
 }
 
 void Scheduler::Drop(size_t index) {

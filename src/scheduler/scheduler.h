@@ -21,6 +21,7 @@
 // its blocks only as long as nobody needs them, and stands at the end of the line when it resumes.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -86,6 +87,12 @@ class Scheduler {
   // Commit or Rollback.
   absl::Span<const Assignment> Plan(int64_t prefill_rows);
   absl::Span<const Assignment> planned() const { return plan_; }
+  // Up to `rows` rows more for an assignment of one row that gives logits: tokens that are only
+  // guessed so far. They take blocks that nobody has or, unless somebody waits for blocks, that
+  // only resting sequences have. Returns how many it got.
+  int64_t Extend(size_t index, int64_t rows);
+  // Rows that Extend may still give in the planned step.
+  int64_t spare_rows() const { return std::min(spare_rows_, spare_logit_rows_); }
   // One assignment leaves the planned step, undone; the others stay as they are, in order.
   void Drop(size_t index);
   // An assignment of several rows gives up its last ones; it keeps `count`.
@@ -129,6 +136,8 @@ class Scheduler {
   std::vector<Request*> line_;  // by arrival; the first num_running_ run
   size_t num_running_ = 0;
   std::vector<Assignment> plan_;
+  int64_t spare_rows_ = 0;        // that the planned step has left
+  int64_t spare_logit_rows_ = 0;  // of these, how many can give logits
   int64_t num_preemptions_ = 0;
   int64_t tokens_recomputed_ = 0;
 };

@@ -97,6 +97,37 @@ TEST(PagedCacheTest, TrimKeepsTheBlocksOfTheTokensThatStay) {
   ExpectValid(cache, {&sequence});
 }
 
+TEST(PagedCacheTest, AReservationIsExtendedAsFarAsItMayAndThereAreBlocks) {
+  PagedCache cache(4, kBlock);
+  Sequence sequence;
+  PinAndWrite(cache, sequence, 3);
+  const Growth growth = cache.Reserve(sequence, 1);
+  EXPECT_EQ(cache.Extend(sequence, 1, 8), 1);
+  // Its last slot is taken: without a block more there is no room.
+  EXPECT_EQ(cache.Extend(sequence, 3, 0), 1);
+  EXPECT_EQ(cache.Extend(sequence, 3, 1), 3);
+  EXPECT_EQ(sequence.blocks().size(), 2u);
+  EXPECT_EQ(cache.Extend(sequence, 100, 8), 13);
+  EXPECT_EQ(cache.pool().num_free(), 0);
+  cache.Trim(sequence, 2);
+  cache.Commit(sequence, 2, growth);
+  EXPECT_EQ(sequence.num_tokens(), 5);
+  EXPECT_EQ(cache.pool().num_free(), 2);
+  ExpectValid(cache, {&sequence});
+}
+
+TEST(PagedCacheTest, RollbackUndoesAnExtensionToo) {
+  PagedCache cache(4, kBlock);
+  Sequence sequence;
+  PinAndWrite(cache, sequence, 3);
+  const Growth growth = cache.Reserve(sequence, 1);
+  EXPECT_EQ(cache.Extend(sequence, 9, 8), 9);
+  cache.Rollback(sequence, growth);
+  EXPECT_EQ(sequence.num_tokens(), 3);
+  EXPECT_EQ(cache.pool().num_free(), 3);
+  ExpectValid(cache, {&sequence});
+}
+
 TEST(PagedCacheTest, RollbackAfterTrimMakesEverythingAsItWas) {
   PagedCache cache(8, kBlock);
   Sequence sequence;

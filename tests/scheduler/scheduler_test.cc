@@ -499,5 +499,57 @@ TEST(SchedulerTest, ValidateNamesARequestWithNothingPending) {
             "request 0 of 1 in line is in the wrong state; 1 run");
 }
 
+TEST(SchedulerTest, ExtendGivesTheRowsThatAreLeft) {
+  Engine engine(100, {.rows = 8, .logit_rows = 6, .running_max = 4});
+  Stream a(3), b(3);
+  engine.Decode(a);
+  engine.Decode(b);
+  EXPECT_EQ(engine.Plan(), (Rows{{&a, 1}, {&b, 1}}));
+  EXPECT_EQ(engine.scheduler.spare_rows(), 4);  // of those with logits
+  EXPECT_EQ(engine.scheduler.Extend(0, 3), 3);
+  EXPECT_EQ(engine.scheduler.Extend(1, 3), 1);
+  EXPECT_EQ(engine.scheduler.spare_rows(), 0);
+  EXPECT_EQ(engine.scheduler.planned()[0].count, 4);
+  EXPECT_EQ(engine.scheduler.planned()[1].count, 2);
+  engine.scheduler.Trim(0, 2);
+  // Both drafts that stay were right.
+  ++a.num_tokens;
+  ++b.num_tokens;
+  engine.Commit();
+  EXPECT_EQ(a.kv.num_tokens(), 4);
+  EXPECT_EQ(b.kv.num_tokens(), 4);
+}
+
+TEST(SchedulerTest, AStepOfPromptsLeavesWhatTheyDoNotTake) {
+  Engine engine(100, {.rows = 8, .logit_rows = 6, .running_max = 4});
+  Stream a(3), prompt(30);
+  engine.Decode(a);
+  engine.scheduler.Enqueue(prompt);
+  EXPECT_EQ(engine.Plan(), (Rows{{&a, 1}, {&prompt, 7}}));
+  EXPECT_EQ(engine.scheduler.spare_rows(), 0);
+  EXPECT_EQ(engine.scheduler.Extend(0, 3), 0);
+}
+
+TEST(SchedulerTest, DraftsTakeBlocksOnlyFromThoseWhoRestAndOnlyWhileNobodyWaits) {
+  for (const bool somebody_waits : {false, true}) {
+    SCOPED_TRACE(somebody_waits);
+    Engine engine(5, {.rows = 64, .logit_rows = 16, .running_max = 1});
+    Stream resting(9), a(4), waiting(2);
+    engine.Decode(resting);
+    engine.scheduler.Remove(resting);  // its two blocks are cached
+    engine.Decode(a);
+    if (somebody_waits) engine.scheduler.Enqueue(waiting);
+    ASSERT_EQ(engine.Plan(), (Rows{{&a, 1}}));
+    ASSERT_EQ(engine.cache.pool().num_free(), 2);
+    ASSERT_EQ(engine.cache.pool().num_cached(), 2);
+    // One block is its own; four more are there, of which two are somebody's rest.
+    EXPECT_EQ(engine.scheduler.Extend(0, 15), somebody_waits ? 8 : 15);
+    EXPECT_EQ(engine.cache.NumCached(resting.kv), somebody_waits ? 8 : 0);
+    engine.scheduler.Rollback();
+    EXPECT_EQ(a.kv.num_tokens(), 3);
+    EXPECT_EQ(engine.cache.pool().num_pinned(), 1);
+  }
+}
+
 }  // namespace
 }  // namespace llmrt::scheduler
