@@ -1,5 +1,6 @@
 #include "sampling/logit_processors.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
@@ -10,10 +11,16 @@ namespace llmrt::sampling {
 TokenCounts::TokenCounts(int32_t vocab_size)
     : counts_(static_cast<size_t>(vocab_size)), tokens_(static_cast<size_t>(vocab_size)) {}
 
-absl::Status TokenCounts::Count(absl::Span<const int32_t> window) {
+absl::Status TokenCounts::Count(const History& window) {
   for (size_t i = 0; i < num_tokens_; ++i) counts_[static_cast<size_t>(tokens_[i])] = 0;
   num_tokens_ = 0;
-  for (int32_t token : window) {
+  absl::Status status = Add(window.said);
+  if (status.ok()) status = Add(window.drafted);
+  return status;
+}
+
+absl::Status TokenCounts::Add(absl::Span<const int32_t> tokens) {
+  for (int32_t token : tokens) {
     if (token < 0 || static_cast<size_t>(token) >= counts_.size()) {
       return absl::InvalidArgumentError(absl::StrCat("history holds token ", token,
                                                      "; the vocabulary has ", counts_.size(),
@@ -24,12 +31,14 @@ absl::Status TokenCounts::Count(absl::Span<const int32_t> window) {
   return absl::OkStatus();
 }
 
-absl::Span<const int32_t> PenaltyWindow(absl::Span<const int32_t> history, int32_t window) {
+History PenaltyWindow(const History& history, int32_t window) {
   if (window < 0 || static_cast<size_t>(window) >= history.size()) return history;
-  return history.last(static_cast<size_t>(window));
+  const auto size = static_cast<size_t>(window);
+  const size_t drafted = std::min(size, history.drafted.size());
+  return {history.said.last(size - drafted), history.drafted.last(drafted)};
 }
 
-absl::Status ApplyPenalties(const SamplingParams& params, absl::Span<const int32_t> history,
+absl::Status ApplyPenalties(const SamplingParams& params, const History& history,
                             TokenCounts* counts, absl::Span<float> logits) {
   const float repetition = params.repetition_penalty;
   if (repetition == 1.0f && params.presence_penalty == 0.0f && params.frequency_penalty == 0.0f) {

@@ -23,7 +23,7 @@ int64_t Sampler::ScratchBytes(int32_t vocab_size) {
 }
 
 absl::Status Sampler::Process(const SamplingParams& params, absl::Span<const float> logits,
-                              absl::Span<const int32_t> history) {
+                              const History& history) {
   std::copy(logits.begin(), logits.end(), processed_.begin());
   const absl::Span<float> work = absl::MakeSpan(processed_);
   absl::Status status = ApplyPenalties(params, history, &counts_, work);
@@ -52,7 +52,7 @@ absl::StatusOr<int32_t> Sampler::Choose(const SamplingParams& params,
 }
 
 absl::Status Sampler::Sample(const SamplingParams& params, absl::Span<const float> logits,
-                             absl::Span<const int32_t> history, int64_t position, Draw* out) {
+                             const History& history, int64_t position, Draw* out) {
   const numerics::ScopedFpMode fp_mode;
   if (absl::Status status = Validate(params, vocab_size_); !status.ok()) return status;
   if (logits.size() != static_cast<size_t>(vocab_size_)) {

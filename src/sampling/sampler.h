@@ -32,7 +32,7 @@ class Sampler {
   // On failure *out is left as it was. INVALID_ARGUMENT: parameters or sizes; DATA_LOSS: a logit is
   // NaN or +inf; FAILED_PRECONDITION: no token is possible.
   absl::Status Sample(const SamplingParams& params, absl::Span<const float> logits,
-                      absl::Span<const int32_t> history, int64_t position, Draw* out);
+                      const History& history, int64_t position, Draw* out);
 
   int32_t vocab_size() const { return vocab_size_; }
   // What the constructor takes, for plans.
@@ -40,7 +40,7 @@ class Sampler {
 
  private:
   absl::Status Process(const SamplingParams& params, absl::Span<const float> logits,
-                       absl::Span<const int32_t> history);
+                       const History& history);
   absl::StatusOr<int32_t> Choose(const SamplingParams& params, absl::Span<const float> logits,
                                  LargestLogit largest, int64_t position);
 

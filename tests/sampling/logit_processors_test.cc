@@ -18,12 +18,36 @@ std::vector<float> Penalized(const SamplingParams& params, std::vector<float> lo
 TEST(LogitProcessorsTest, WindowIsTheEndOfTheHistory) {
   const std::vector<int32_t> history = {1, 2, 3, 4, 5};
   EXPECT_EQ(PenaltyWindow(history, 0).size(), 0u);
-  EXPECT_EQ(PenaltyWindow(history, 2), absl::MakeConstSpan(history).last(2));
-  EXPECT_EQ(PenaltyWindow(history, 4).front(), 2);
+  EXPECT_EQ(PenaltyWindow(history, 2).said, absl::MakeConstSpan(history).last(2));
+  EXPECT_EQ(PenaltyWindow(history, 4).said.front(), 2);
   EXPECT_EQ(PenaltyWindow(history, 5).size(), 5u);
   EXPECT_EQ(PenaltyWindow(history, 6).size(), 5u);
   EXPECT_EQ(PenaltyWindow(history, -1).size(), 5u);
   EXPECT_EQ(PenaltyWindow({}, 64).size(), 0u);
+}
+
+TEST(LogitProcessorsTest, DraftsStandBehindWhatWasSaid) {
+  const std::vector<int32_t> said = {1, 2, 3}, drafted = {2, 4};
+  const History history(said, drafted);
+  for (int32_t window = -1; window <= 6; ++window) {
+    SCOPED_TRACE(window);
+    const std::vector<int32_t> whole = {1, 2, 3, 2, 4};
+    const History expected = PenaltyWindow(whole, window);
+    const History got = PenaltyWindow(history, window);
+    std::vector<int32_t> joined(got.said.begin(), got.said.end());
+    joined.insert(joined.end(), got.drafted.begin(), got.drafted.end());
+    EXPECT_EQ(absl::MakeConstSpan(joined), expected.said);
+    // And so the penalties are the same.
+    SamplingParams params;
+    params.penalty_window = window;
+    params.repetition_penalty = 1.5f;
+    params.frequency_penalty = 0.25f;
+    TokenCounts counts(8);
+    std::vector<float> one(8, 1.0f), other(8, 1.0f);
+    ASSERT_TRUE(ApplyPenalties(params, whole, &counts, absl::MakeSpan(one)).ok());
+    ASSERT_TRUE(ApplyPenalties(params, history, &counts, absl::MakeSpan(other)).ok());
+    EXPECT_EQ(one, other);
+  }
 }
 
 TEST(LogitProcessorsTest, RepetitionMovesLogitsDownOnBothSidesOfZero) {
