@@ -13,7 +13,20 @@ constexpr double kFade = 31.0 / 32;
 constexpr double kFirstGuess = 0.5;
 constexpr double kGuessWeight = 2;
 
+// What others' drafts weigh for a stream of its own, at most.
+constexpr double kOthersWeight = 4;
+
 }  // namespace
+
+Acceptance Acceptance::Like(const Acceptance& others) {
+  Acceptance like;
+  for (int64_t i = 0; i < kDraftMax; ++i) {
+    const Count& count = others.counts_[i];
+    const double share = count.tried > kOthersWeight ? kOthersWeight / count.tried : 1;
+    like.counts_[i] = {.tried = share * count.tried, .kept = share * count.kept};
+  }
+  return like;
+}
 
 void Acceptance::Observe(int64_t drafted, int64_t kept) {
   // Behind the first wrong token nothing is learned.

@@ -10,10 +10,14 @@ inline constexpr int64_t kDraftMax = 16;  // tokens drafted for one stream in on
 
 class Acceptance {
  public:
+  // Nothing is known yet: an average drafter's.
+  Acceptance() = default;
+  // As `others` were, until more is known: what they tell weighs as much as a few drafts.
+  static Acceptance Like(const Acceptance& others);
+
   // Of `drafted` tokens the first `kept` were right; at most kDraftMax.
   void Observe(int64_t drafted, int64_t kept);
   // The chance that the first `depth` tokens are all right, 1 to kDraftMax. Falls with depth.
-  // Before there is anything to go by, an average drafter's.
   double Survival(int64_t depth) const;
 
  private:

@@ -12,49 +12,65 @@ constexpr double kGainMin = 1.02;
 constexpr double kTrialShare = 0.005;
 constexpr double kTrialStepsMax = 1;
 
+void SetLength(DraftCandidate& candidate, int64_t length) {
+  candidate.length = length;
+  const bool more = length < std::min(candidate.length_max, kDraftMax);
+  candidate.next = more ? candidate.acceptance->Survival(length + 1) : -1;
+}
+
 // The stream whose draft is likeliest to survive one token further; null where none may.
-DraftCandidate* Likeliest(absl::Span<DraftCandidate> candidates, double* survival) {
+DraftCandidate* Likeliest(absl::Span<DraftCandidate> candidates) {
   DraftCandidate* best = nullptr;
-  *survival = 0;
   for (DraftCandidate& candidate : candidates) {
-    if (candidate.length >= std::min(candidate.length_max, kDraftMax)) continue;
-    const double chance = candidate.acceptance->Survival(candidate.length + 1);
-    if (best != nullptr && chance <= *survival) continue;
-    best = &candidate;
-    *survival = chance;
+    if (candidate.next < 0) continue;
+    if (best == nullptr || candidate.next > best->next) best = &candidate;
   }
   return best;
 }
 
 }  // namespace
 
+double DraftPolicy::Value(const PlainStep& step, const Acceptance& acceptance, double us_a_token,
+                          int64_t length_max) const {
+  double best = 0, tokens = static_cast<double>(step.tokens);
+  for (int64_t length = 1; length <= std::min(length_max, kDraftMax); ++length) {
+    tokens += acceptance.Survival(length);
+    const double us = cost_.Us(step.rows + length) + us_a_token * static_cast<double>(length);
+    best = std::max(best, tokens / us);
+  }
+  return best;
+}
+
 int64_t DraftPolicy::Plan(const PlainStep& step, absl::Span<DraftCandidate> candidates) {
   const double plain_us = cost_.Us(step.rows);
   trial_us_ = std::min(trial_us_ + kTrialShare * plain_us, kTrialStepsMax * plain_us);
   const auto plain_tokens = static_cast<double>(step.tokens);
-  double best_rate = kGainMin * plain_tokens / plain_us;
+  const double rate_min = kGainMin * plain_tokens / plain_us;
+  double best_rate = rate_min;
   int64_t best_rows = 0;
+  bool could_pay = false;  // if every draft were right
   // The order in which rows are given does not depend on how many there are, so it is walked twice:
   // to find the best number, and to give so many.
   for (const bool give : {false, true}) {
     const int64_t rows_max = give ? best_rows : step.draft_rows_max;
-    for (DraftCandidate& candidate : candidates) candidate.length = 0;
+    for (DraftCandidate& candidate : candidates) SetLength(candidate, 0);
     double tokens = plain_tokens, draft_us = 0;
     for (int64_t rows = 1; rows <= rows_max; ++rows) {
-      double survival = 0;
-      DraftCandidate* const next = Likeliest(candidates, &survival);
+      DraftCandidate* const next = Likeliest(candidates);
       if (next == nullptr) break;
-      ++next->length;
-      tokens += survival;
+      tokens += next->next;
       draft_us += next->us_a_token;
-      const double rate = tokens / (cost_.Us(step.rows + rows) + draft_us);
+      SetLength(*next, next->length + 1);
+      const double us = cost_.Us(step.rows + rows) + draft_us;
+      could_pay = could_pay || plain_tokens + static_cast<double>(rows) > rate_min * us;
+      const double rate = tokens / us;
       if (!give && rate > best_rate) {
         best_rate = rate;
         best_rows = rows;
       }
     }
   }
-  return best_rows + PlanTrial(step, best_rows, candidates);
+  return best_rows + (could_pay ? PlanTrial(step, best_rows, candidates) : 0);
 }
 
 int64_t DraftPolicy::PlanTrial(const PlainStep& step, int64_t draft_rows,

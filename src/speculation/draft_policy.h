@@ -7,7 +7,8 @@
 // falls: all are looked at.
 //
 // What is not tried is not learned. A stream without drafts gets one for a trial now and then, as
-// long as trials take no more than a small share of the time.
+// long as trials take no more than a small share of the time, and unless drafts would not even pay
+// if all of them were right.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +26,7 @@ struct DraftCandidate {
   double us_a_token = 0;   // of the drafter
   int64_t length_max = 0;  // tokens that may be drafted
   int64_t length = 0;      // out: those that are worth it
+  double next = 0;         // the policy's own: the chance that one more is right, and all before it
 };
 
 // The step without drafts.
@@ -37,6 +39,11 @@ struct PlainStep {
 class DraftPolicy {
  public:
   explicit DraftPolicy(const StepCost& cost) : cost_(cost) {}
+
+  // What drafts of at most `length_max` tokens with such chances and such a price would be worth to
+  // a stream of its own: tokens a microsecond, of the best length.
+  double Value(const PlainStep& step, const Acceptance& acceptance, double us_a_token,
+               int64_t length_max) const;
 
   // Sets every candidate's length. Returns the sum of them.
   int64_t Plan(const PlainStep& step, absl::Span<DraftCandidate> candidates);

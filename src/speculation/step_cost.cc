@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "memory/counted_heap.h"
+
 namespace llmrt::speculation {
 namespace {
 
@@ -20,11 +22,25 @@ void MakeAscending(std::vector<double>& values) {
 
 }  // namespace
 
+int64_t StepCost::InTiles(int64_t rows) {
+  if (rows <= 2) return rows;
+  return rows <= 8 ? (rows + 1) / 2 * 2 : (rows + 3) / 4 * 4;
+}
+
 std::vector<int64_t> StepCost::RowsToMeasure(int64_t rows_max) {
   std::vector<int64_t> rows;
-  for (int64_t n = 1; n < rows_max; n += n < 4 ? 1 : n / 2) rows.push_back(n);
-  rows.push_back(std::max<int64_t>(1, rows_max));
+  for (const int64_t count : {int64_t{1}, int64_t{2}, int64_t{4}, int64_t{6}, int64_t{8},
+                              int64_t{12}, int64_t{16}, int64_t{24}, kMeasuredMax}) {
+    rows.push_back(std::min(count, std::max<int64_t>(1, rows_max)));
+    if (count >= rows_max) break;
+  }
   return rows;
+}
+
+int64_t StepCost::HeapBytes(int64_t rows_max) {
+  const auto count = static_cast<int64_t>(RowsToMeasure(rows_max).size());
+  return memory::HeapBytesOf(count * int64_t{sizeof(int64_t)}) +
+         memory::HeapBytesOf(count * int64_t{sizeof(double)});
 }
 
 StepCost::StepCost(std::vector<int64_t> rows, std::vector<double> us)
@@ -43,7 +59,11 @@ double StepCost::ShapeAt(int64_t rows) const {
   return shape_[i - 1] + slope * static_cast<double>(rows - rows_[i - 1]);
 }
 
-double StepCost::Us(int64_t rows) const { return scale_ * ShapeAt(rows); }
+double StepCost::Us(int64_t rows) const {
+  // The last tile that was measured may have been a short one.
+  const bool measured = rows <= rows_.back();
+  return scale_ * ShapeAt(measured ? std::min(InTiles(rows), rows_.back()) : InTiles(rows));
+}
 
 void StepCost::Observe(int64_t rows, double us) {
   const double expected = Us(rows);

@@ -1,6 +1,9 @@
 // How long a step takes as a function of its rows. Measured once for a few numbers of rows, then
 // followed: a machine that becomes slower moves the whole curve at once, its shape slowly.
 //
+// Kernels compute rows in tiles, so the curve is a staircase: a row that opens a tile costs as much
+// as all of it, and those that fill it cost nothing.
+//
 // No clock of its own. Where drafts are spent changes no bit of what is said, so neither does what
 // is learned here.
 #pragma once
@@ -12,15 +15,22 @@ namespace llmrt::speculation {
 
 class StepCost {
  public:
-  // Numbers of rows to measure for steps of up to `rows_max`: 1 to 4, then about half as many more
-  // each time, as kernels change their ways at small numbers.
+  // The rows of the tiles that `rows` rows fill or begin: pairs up to 8 rows, fours behind.
+  static int64_t InTiles(int64_t rows);
+
+  // Numbers of rows to measure for steps of up to `rows_max`: all that tiles come to at first, then
+  // about half as many more each time, none beyond kMeasuredMax.
   static std::vector<int64_t> RowsToMeasure(int64_t rows_max);
+  static constexpr int64_t kMeasuredMax = 32;
+
+  // Of one for these, for plans.
+  static int64_t HeapBytes(int64_t rows_max);
 
   // `rows` as above, ascending, `us` what each took; both of one length, at least 1. More rows
   // never count as cheaper than fewer.
   StepCost(std::vector<int64_t> rows, std::vector<double> us);
 
-  // Between what was measured by straight lines, beyond it by the last one's slope.
+  // Between measured numbers of whole tiles by straight lines, beyond the last by its slope.
   double Us(int64_t rows) const;
   // A step of `rows` took `us`.
   void Observe(int64_t rows, double us);
@@ -28,7 +38,7 @@ class StepCost {
  private:
   double ShapeAt(int64_t rows) const;
 
-  const std::vector<int64_t> rows_;
+  std::vector<int64_t> rows_;
   std::vector<double> shape_;  // by index in rows_, ascending; microseconds when scale_ is 1
   double scale_ = 1;
 };

@@ -67,5 +67,16 @@ TEST(AcceptanceTest, FallsWithDepth) {
   }
 }
 
+TEST(AcceptanceTest, LikeOthersUntilMoreIsKnown) {
+  Acceptance others;
+  for (int i = 0; i < 100; ++i) others.Observe(3, 3);
+  Acceptance like = Acceptance::Like(others);
+  EXPECT_GT(like.Survival(3), 0.5);
+  for (int i = 0; i < 5; ++i) like.Observe(3, 0);
+  EXPECT_LT(like.Survival(1), 0.5);
+  EXPECT_GT(others.Survival(1), 0.9);
+  EXPECT_EQ(Acceptance::Like(Acceptance()).Survival(5), Acceptance().Survival(5));
+}
+
 }  // namespace
 }  // namespace llmrt::speculation

@@ -161,5 +161,27 @@ TEST(DraftPolicyTest, WinsWhereThereIsSomethingToWin) {
   EXPECT_LT(Simulate(MemoryBound(), 1, 0.0, 0.9), 1 / 1.4);
 }
 
+TEST(DraftPolicyTest, NothingIsTriedThatCouldNotPayIfItWereAllRight) {
+  // Eight rows fill their tile; the next one costs half as much again, and is followed by more.
+  const StepCost cost({1, 4, 8, 12, 16}, {26000, 26000, 34000, 52000, 70000});
+  const Acceptance unknown;
+  DraftPolicy policy(cost);
+  for (int i = 0; i < 1000; ++i) {
+    std::vector<DraftCandidate> eight(8, {.acceptance = &unknown, .length_max = 8});
+    ASSERT_EQ(policy.Plan({.rows = 8, .tokens = 8, .draft_rows_max = 8}, absl::MakeSpan(eight)), 0);
+  }
+}
+
+TEST(DraftPolicyTest, TheBetterOfferIsWorthMore) {
+  const StepCost cost = MemoryBound();
+  const DraftPolicy policy(cost);
+  const PlainStep step = {.rows = 1, .tokens = 1, .draft_rows_max = 15};
+  const Acceptance good = Known(0.9), bad = Known(0.3);
+  EXPECT_GT(policy.Value(step, good, 0, 8), policy.Value(step, bad, 0, 8));
+  EXPECT_GT(policy.Value(step, good, 0, 8), policy.Value(step, good, 0, 2));
+  // Unless it takes too long.
+  EXPECT_LT(policy.Value(step, good, 50000, 8), policy.Value(step, bad, 0, 8));
+}
+
 }  // namespace
 }  // namespace llmrt::speculation

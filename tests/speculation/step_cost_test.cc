@@ -11,25 +11,31 @@ namespace {
 
 using testing::ElementsAre;
 
-TEST(StepCostTest, FewRowsAreMeasuredOneByOneAndTheMostIsMeasured) {
+TEST(StepCostTest, WholeTilesAreMeasuredAndTheMostThereMayBe) {
   EXPECT_THAT(StepCost::RowsToMeasure(1), ElementsAre(1));
   EXPECT_THAT(StepCost::RowsToMeasure(3), ElementsAre(1, 2, 3));
-  EXPECT_THAT(StepCost::RowsToMeasure(20), ElementsAre(1, 2, 3, 4, 6, 9, 13, 19, 20));
+  EXPECT_THAT(StepCost::RowsToMeasure(10), ElementsAre(1, 2, 4, 6, 8, 10));
+  EXPECT_THAT(StepCost::RowsToMeasure(20), ElementsAre(1, 2, 4, 6, 8, 12, 16, 20));
+  EXPECT_THAT(StepCost::RowsToMeasure(500), ElementsAre(1, 2, 4, 6, 8, 12, 16, 24, 32));
 }
 
-TEST(StepCostTest, StraightLinesBetweenAndBeyondWhatWasMeasured) {
+TEST(StepCostTest, RowsOfATileCostAsMuchAsTheTile) {
   const StepCost cost({1, 2, 4, 8}, {100, 100, 120, 200});
-  const std::vector<double> expected = {100, 100, 110, 120, 140, 160, 180, 200, 220};
+  const std::vector<double> expected = {100, 100, 120, 120, 160, 160, 200, 200, 280, 280, 280, 280};
   for (size_t i = 0; i < expected.size(); ++i) {
     EXPECT_DOUBLE_EQ(cost.Us(static_cast<int64_t>(i) + 1), expected[i]) << i;
   }
-  EXPECT_DOUBLE_EQ(StepCost({1}, {50}).Us(3), 150);
+  EXPECT_DOUBLE_EQ(StepCost({1}, {50}).Us(2), 100);
+  // Of a last tile that was not full.
+  const StepCost ten({1, 8, 10}, {100, 200, 300});
+  EXPECT_DOUBLE_EQ(ten.Us(9), 300);
+  EXPECT_DOUBLE_EQ(ten.Us(10), 300);
 }
 
 TEST(StepCostTest, MoreRowsNeverCountAsCheaper) {
-  const StepCost cost({1, 2, 3}, {100, 90, 130});
+  const StepCost cost({1, 2, 4}, {100, 90, 130});
   EXPECT_DOUBLE_EQ(cost.Us(2), 100);
-  EXPECT_DOUBLE_EQ(cost.Us(3), 130);
+  EXPECT_DOUBLE_EQ(cost.Us(4), 130);
 }
 
 TEST(StepCostTest, AMachineThatBecomesSlowerMovesTheWholeCurve) {
