@@ -32,6 +32,8 @@ struct StepTotals {
   int64_t rows = 0;
   int64_t prefilled = 0;  // prompt tokens whose KV was written
   int64_t generated = 0;
+  int64_t drafted = 0;   // tokens that drafters proposed
+  int64_t accepted = 0;  // of these, those that were said
   // At the end of each step: slots in the blocks that hold something, and tokens in them.
   int64_t kv_slots = 0;
   int64_t kv_tokens = 0;
@@ -39,6 +41,7 @@ struct StepTotals {
   double plan_us = 0;
   double pass_us = 0;
   double draw_us = 0;
+  double draft_us = 0;
   double commit_us = 0;
 };
 

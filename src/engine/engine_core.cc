@@ -237,6 +237,7 @@ bool EngineCore::BeginTurn() {
 void EngineCore::AddStepTimes() {
   totals_.pass_us += step_->pass_us();
   totals_.draw_us += step_->draw_us();
+  totals_.draft_us += step_->draft_us();
 }
 
 void EngineCore::ShortenForArrivals() {
@@ -274,17 +275,31 @@ void EngineCore::CommitStep() {
   std::lock_guard<std::mutex> lock(mu_);
   const Clock::time_point start = Clock::now();
   if (step_->whole()) {
-    pacer_.Observe(step_->decode_rows(), step_->prompt_rows(), step_->pass_us() + step_->draw_us());
+    const double us = step_->pass_us() + step_->draw_us();
+    pacer_.Observe(step_->decode_rows(), step_->prompt_rows(), us);
+    if (resources_->drafting != nullptr && !options_.free_drafts && step_->prompt_rows() == 0) {
+      resources_->drafting->LearnCost(step_->num_rows(), us);
+    }
   }
   ++totals_.steps;
   totals_.rows += step_->num_rows();
   AddStepTimes();
+  const int64_t prompt_rows = step_->prompt_rows();
   const StepCounts counts = step_->Commit();
   totals_.prefilled += counts.prefilled;
   totals_.generated += counts.generated;
+  totals_.drafted += counts.drafted;
+  totals_.accepted += counts.accepted;
   const kv::BlockPool& pool = resources_->paged->pool();
   totals_.kv_slots += int64_t{pool.num_blocks() - pool.num_free()} * options_.block_size;
   totals_.kv_tokens += pool.tokens_stored();
+  log_.Add(LogLevel::kDebug, [&] {
+    return absl::StrCat("step ", totals_.steps, ": ", step_->num_rows(), " rows, ", prompt_rows,
+                        " of prompts, ", counts.drafted, " of drafts, of which ", counts.accepted,
+                        " are said; drafting ", static_cast<int64_t>(step_->draft_us()), ", pass ",
+                        static_cast<int64_t>(step_->pass_us()), ", draws ",
+                        static_cast<int64_t>(step_->draw_us()), " us");
+  });
   Reap();
   totals_.commit_us += MicrosSince(start);
 }

@@ -144,7 +144,8 @@ absl::StatusOr<std::shared_ptr<SessionState>> EngineCore::CreateSession(
                                               "; raise LLMRT_ENGINE_CONTEXT_LENGTH"));
   }
   auto session =
-      std::make_shared<SessionState>(options.context_length > 0 ? options.context_length : longest);
+      std::make_shared<SessionState>(options.context_length > 0 ? options.context_length : longest,
+                                     options_.draft_lookup && resources_->drafting != nullptr);
   ++num_sessions_;
   return session;
 }
@@ -208,7 +209,13 @@ absl::Status EngineCore::CheckSubmit(const SessionState& session,
   status = sampling::Validate(options.sampling, vocab_size);
   if (!status.ok()) return status;
   status = CheckTokens(options.stop_tokens, vocab_size, "stop token");
+  if (status.ok()) status = CheckTokens(options.forced_tokens, vocab_size, "forced token");
   if (!status.ok()) return status;
+  if (options.drafter.propose != nullptr && resources_->drafting == nullptr) {
+    return absl::FailedPreconditionError(
+        "the stream has a drafter and the engine has no room for drafts; set "
+        "LLMRT_ENGINE_DRAFT_MAX, or leave the drafter out");
+  }
   const int64_t total = static_cast<int64_t>(session.tokens.size() + session.pending.size());
   if (total == 0) {
     return absl::FailedPreconditionError(
@@ -247,6 +254,8 @@ absl::Status EngineCore::Submit(
     const std::shared_ptr<SessionState>& session, StreamOptions options,
     absl::FunctionRef<void(const std::shared_ptr<StreamState>&)> adopt) {
   if (!options.seed_given) options.sampling.seed = RandomSeed();
+  const int64_t draft_max = DraftMax(options_);
+  options.draft_max = options.draft_max < 0 ? draft_max : std::min(options.draft_max, draft_max);
   {
     std::lock_guard<std::mutex> lock(mu_);
     absl::Status status = CheckSubmit(*session, options);
@@ -273,6 +282,7 @@ absl::Status EngineCore::Submit(
     session->pending.clear();
     resources_->paged->Rewind(session->sequence, prompt.cached);
     active->UpdateTokens();
+    if (resources_->drafting != nullptr) resources_->drafting->Welcome(*active);
     session->in_flight = true;
     resources_->scheduler->Enqueue(*active);
     active_.push_back(std::move(active));
@@ -291,7 +301,7 @@ absl::StatusOr<std::shared_ptr<SessionState>> EngineCore::ForkSession(const Sess
   const int64_t kept = num_tokens < 0 ? TokensOf(session) : num_tokens;
   status = CheckPosition(session, kept);
   if (!status.ok()) return status;
-  auto child = std::make_shared<SessionState>(session.context_length);
+  auto child = std::make_shared<SessionState>(session.context_length, session.lookup != nullptr);
   const auto from_pending = std::max<int64_t>(0, kept - committed);
   child->tokens.assign(session.tokens.begin(), session.tokens.begin() + std::min(kept, committed));
   child->pending.assign(session.pending.begin(), session.pending.begin() + from_pending);
@@ -310,6 +320,7 @@ absl::Status EngineCore::RewindSession(SessionState& session, int64_t num_tokens
   session.pending.resize(static_cast<size_t>(std::max<int64_t>(0, num_tokens - committed)));
   if (num_tokens < committed) session.tokens.resize(static_cast<size_t>(num_tokens));
   resources_->paged->Rewind(session.sequence, num_tokens);
+  if (session.lookup != nullptr) session.lookup->Rewind(num_tokens);
   return absl::OkStatus();
 }
 

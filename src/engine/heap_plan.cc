@@ -1,6 +1,7 @@
 #include "engine/heap_plan.h"
 
 #include "engine/active_stream.h"
+#include "engine/drafting.h"
 #include "engine/engine_core.h"
 #include "engine/resources.h"
 #include "engine/session.h"
@@ -53,22 +54,27 @@ int64_t LoadedHeapBytes(const HeapShape& shape, int64_t kv_blocks) {
   return LoadingHeapBytes(shape) - shape.staging_bytes + HeapBytesOf(sizeof(model::ForwardPass)) +
          model::RopePieces::HeapBytes(shape.rope_dims, shape.limits.context_length) +
          HeapBytesOf(sizeof(kv::PagedCache)) + kv::BlockPool::HeapBytes(kv_blocks) +
-         scheduler::Scheduler::HeapBytes(shape.limits.logit_rows) +
-         sampling::Sampler::ScratchBytes(shape.vocab_size) + Step::HeapBytes(shape.limits);
+         scheduler::Scheduler::HeapBytes(shape.running_max) +
+         sampling::Sampler::ScratchBytes(shape.vocab_size) +
+         Step::HeapBytes(shape.limits, shape.running_max) +
+         (shape.draft_max > 0 ? Drafting::HeapBytes(shape.running_max, shape.limits.logit_rows)
+                              : 0);
 }
 
-int64_t SessionHeapBytes(int64_t context_length, int32_t block_size) {
+int64_t SessionHeapBytes(const HeapShape& shape, int64_t context_length) {
   // The lists of streams, the engine's and the scheduler's: an entry in each, and as much again for
   // their growth.
   constexpr int64_t kLists = 2 * (2 * sizeof(void*) + sizeof(std::weak_ptr<StreamState>));
   return HeapBytesOf(sizeof(Session) + kSharedCounts) +
          HeapBytesOf(sizeof(Stream) + kSharedCounts) +
-         SessionState::HeapBytes(context_length, block_size) +
-         StreamState::HeapBytes(context_length) + HeapBytesOf(sizeof(ActiveStream)) + kLists;
+         SessionState::HeapBytes(context_length, shape.block_size, shape.draft_lookup) +
+         (shape.draft_max > 0 ? HeapBytesOf(sizeof(speculation::StreamDrafts)) : 0) +
+         StreamState::HeapBytes(context_length, shape.draft_max > 0) +
+         HeapBytesOf(sizeof(ActiveStream)) + kLists;
 }
 
 int64_t RunningHeapBytes(const HeapShape& shape, int64_t kv_blocks, int64_t context_length) {
-  const int64_t session = SessionHeapBytes(context_length, shape.block_size);
+  const int64_t session = SessionHeapBytes(shape, context_length);
   // One array of tokens grows at a time: the old one is there until the new one is filled.
   const int64_t growing = HeapBytesOf(context_length * int64_t{sizeof(int32_t)});
   // The three lists of streams begin with room for four.

@@ -17,6 +17,9 @@ namespace llmrt::engine {
 struct HeapShape {
   ModelHeap model;
   model::StepLimits limits;
+  int64_t running_max = 0;    // streams in a step
+  int32_t draft_max = 0;      // tokens drafted for a stream in a step
+  bool draft_lookup = false;  // sessions are indexed for prompt lookup
   int32_t num_layers = 0;
   int32_t vocab_size = 0;
   int32_t rope_dims = 0;
@@ -33,7 +36,7 @@ int64_t LoadingHeapBytes(const HeapShape& shape);
 int64_t LoadedHeapBytes(const HeapShape& shape, int64_t kv_blocks);
 
 // Of one session that holds `context_length` tokens, with a stream of which nothing is read yet.
-int64_t SessionHeapBytes(int64_t context_length, int32_t block_size);
+int64_t SessionHeapBytes(const HeapShape& shape, int64_t context_length);
 
 // What streams that run may still allocate, by number of sessions: part of RunningHeapBytes, and
 // kept free for them when sessions, prompts and streams are added.

@@ -23,6 +23,13 @@ int32_t Submit(void* user, void (*job)(void* context), void* context) {
   return hook.submit(hook.user, job, context);
 }
 
+int64_t Propose(void* user, const int32_t* history, int64_t num_history, int32_t* tokens,
+                int64_t capacity) {
+  const auto& hook = *static_cast<const speculation::HostDraft*>(user);
+  const ScopedHostFpMode host;
+  return hook.propose(hook.user, history, num_history, tokens, capacity);
+}
+
 }  // namespace
 
 memory::HostHooks InHostFpMode(const memory::HostHooks& hooks) {
@@ -35,6 +42,11 @@ memory::HostHooks InHostFpMode(const memory::HostHooks& hooks) {
 backend::JobHook InHostFpMode(const backend::JobHook& hook) {
   if (hook.submit == nullptr) return hook;
   return {.submit = Submit, .user = const_cast<backend::JobHook*>(&hook)};  // read only
+}
+
+speculation::HostDraft InHostFpMode(const speculation::HostDraft& hook) {
+  if (hook.propose == nullptr) return hook;
+  return {.propose = Propose, .user = const_cast<speculation::HostDraft*>(&hook)};  // read only
 }
 
 }  // namespace llmrt::engine

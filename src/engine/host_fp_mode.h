@@ -8,6 +8,7 @@
 #include "backend/create_backend.h"
 #include "memory/large_buffer.h"
 #include "numerics/fp_mode.h"
+#include "speculation/drafter.h"
 
 namespace llmrt::engine {
 
@@ -53,5 +54,6 @@ class ScopedHostFpMode {
 // Hooks that call `hooks` in the host's mode; null ones stay null. `hooks` must outlive their use.
 memory::HostHooks InHostFpMode(const memory::HostHooks& hooks);
 backend::JobHook InHostFpMode(const backend::JobHook& hook);
+speculation::HostDraft InHostFpMode(const speculation::HostDraft& hook);
 
 }  // namespace llmrt::engine

@@ -16,6 +16,10 @@ namespace {
 // larger vocabulary should not make them cost more workspace than the rest of the step.
 constexpr int64_t kLogitRowsMin = 16;
 
+// Rows for drafts in a step, all streams together: processors with more rows than that wait for
+// arithmetic, not for memory, and so gain nothing by drafts.
+constexpr int64_t kDraftRowsMax = 32;
+
 absl::StatusOr<int64_t> ContextLength(const EngineOptions& options,
                                       const model::LlamaConfig& config) {
   if (options.context_length > config.context_length) {
@@ -110,6 +114,9 @@ HeapShape ShapeOfHeap(const LoadPlan& plan, const ModelHeap& model, const Engine
                       const formats::ModelFile& file, const backend::Backend& backend) {
   return {.model = model,
           .limits = plan.limits,
+          .running_max = plan.running_max,
+          .draft_max = DraftMax(options),
+          .draft_lookup = options.draft_lookup && DraftMax(options) > 0,
           .num_layers = plan.config.num_layers,
           .vocab_size = plan.config.vocab_size,
           .rope_dims = plan.config.rope.dims,
@@ -145,8 +152,11 @@ absl::StatusOr<LoadPlan> MakeLoadPlan(const formats::ModelFile& file, const Mode
 
   plan.limits.rows = std::min<int64_t>(options.step_tokens, *context);
   plan.limits.rows = std::max<int64_t>(plan.limits.rows, options.sessions);
+  plan.running_max = std::min(plan.limits.rows, std::max<int64_t>(kLogitRowsMin, options.sessions));
+  const int64_t draft_rows =
+      std::min(kDraftRowsMax, int64_t{DraftMax(options)} * int64_t{options.sessions});
   plan.limits.logit_rows =
-      std::min(plan.limits.rows, std::max<int64_t>(kLogitRowsMin, options.sessions));
+      std::min(plan.limits.rows, std::max(plan.running_max, options.sessions + draft_rows));
   plan.limits.context_length = *context;
   plan.kv_shape = {.num_layers = plan.config.num_layers,
                    .num_kv_heads = plan.config.num_kv_heads,

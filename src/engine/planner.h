@@ -16,6 +16,7 @@ struct LoadPlan {
   Plan numbers;
   model::LlamaConfig config;
   model::StepLimits limits;
+  int64_t running_max = 0;  // streams in a step; the other logit rows are for drafts
   backend::KvShape kv_shape;
 };
 

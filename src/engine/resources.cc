@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "engine/build_name.h"
 #include "engine/host_fp_mode.h"
+#include "engine/measure_step_cost.h"
 #include "engine/select_backend.h"
 #include "memory/counted_heap.h"
 
@@ -75,15 +76,31 @@ absl::Status Allocate(Resources& resources, const FractionCallback& progress) {
   resources.paged = std::make_unique<kv::PagedCache>(
       static_cast<int32_t>(resources.plan.numbers.kv_blocks), resources.plan.numbers.block_size);
   const model::StepLimits& limits = resources.plan.limits;
+  const int64_t running_max = resources.plan.running_max;
   resources.scheduler = std::make_unique<scheduler::Scheduler>(
       *resources.paged,
       scheduler::SchedulerLimits{
-          .rows = limits.rows, .logit_rows = limits.logit_rows, .running_max = limits.logit_rows});
+          .rows = limits.rows, .logit_rows = limits.logit_rows, .running_max = running_max});
   absl::StatusOr<std::unique_ptr<model::ForwardPass>> pass = model::ForwardPass::Create(
       resources.plan.config, resources.weights, backend, *resources.cache, resources.plan.limits);
   if (!pass.ok()) return pass.status();
   resources.pass = *std::move(pass);
   resources.sampler = std::make_unique<sampling::Sampler>(resources.plan.config.vocab_size);
+  return absl::OkStatus();
+}
+
+// After all else: what a step costs is measured on what was loaded.
+absl::Status PrepareDrafting(Resources& resources, const EngineOptions& options, LogRing& log) {
+  const LoadPlan& plan = resources.plan;
+  const int64_t rows_max = plan.limits.logit_rows;
+  absl::StatusOr<speculation::StepCost> cost = speculation::StepCost({1, rows_max}, {1, 1});
+  if (!options.free_drafts) {
+    cost = MeasureStepCost(*resources.pass, plan.kv_shape.block_size, plan.numbers.kv_blocks,
+                           rows_max);
+  }
+  if (!cost.ok()) return cost.status();
+  resources.drafting =
+      std::make_unique<Drafting>(plan.running_max, plan.config.vocab_size, *std::move(cost), log);
   return absl::OkStatus();
 }
 
@@ -115,7 +132,7 @@ absl::Status CheckVocabulary(const Model& model, const model::LlamaConfig& confi
 }
 
 // Fills resources that hold nothing but the model, on the device that the options name.
-absl::Status LoadOnto(Resources& resources, const EngineOptions& options,
+absl::Status LoadOnto(Resources& resources, const EngineOptions& options, LogRing& log,
                       const FractionCallback& progress, const EngineAccounts& accounts) {
   resources.host_hooks = options.memory_hooks;
   resources.host_job_hook = options.job_hook;
@@ -133,6 +150,7 @@ absl::Status LoadOnto(Resources& resources, const EngineOptions& options,
   if (!status.ok()) return status;
   if (!progress(0)) return absl::CancelledError("the load was cancelled");
   status = Allocate(resources, progress);
+  if (status.ok() && DraftMax(options) > 0) status = PrepareDrafting(resources, options, log);
   if (!status.ok()) return status;
   resources.fingerprint = Fingerprint(resources, options);
   return absl::OkStatus();
@@ -172,7 +190,7 @@ absl::StatusOr<std::unique_ptr<Resources>> LoadResources(ModelSource& source,
         // What an earlier device took is gone with them.
         resources = std::make_unique<Resources>();
         resources->model = *model;
-        absl::Status loaded = LoadOnto(*resources, chosen, progress, accounts);
+        absl::Status loaded = LoadOnto(*resources, chosen, log, progress, accounts);
         if (!loaded.ok()) resources.reset();
         return loaded;
       },

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "backend/backend.h"
+#include "engine/drafting.h"
 #include "engine/log_ring.h"
 #include "engine/model.h"
 #include "engine/options.h"
@@ -49,6 +50,7 @@ struct Resources {
   std::unique_ptr<scheduler::Scheduler> scheduler;
   std::unique_ptr<model::ForwardPass> pass;
   std::unique_ptr<sampling::Sampler> sampler;
+  std::unique_ptr<Drafting> drafting;  // null: no speculation
   std::string fingerprint;
 };
 

@@ -2,6 +2,11 @@
 // the commit no session has changed, so a step that fails, or that nobody wants any more, is simply
 // dropped; and a stream that is cancelled leaves it between two slices, rows, blocks and all.
 //
+// A stream that waits for its next token has one row, and behind it one for each token that was
+// drafted for it. The rows draw in their order, each as if the tokens before it had been said; the
+// first draw that differs from its draft is the last that counts, and the rows behind it are
+// undone.
+//
 // Plan, DropCancelled, TrimPrompts, Commit, Fail and Abandon are called with the core's lock held,
 // Run without it. None allocates memory but what a stream's own results take, which fails that
 // stream alone.
@@ -24,6 +29,8 @@ namespace llmrt::engine {
 struct StepCounts {
   int64_t prefilled = 0;  // prompt tokens whose KV was written
   int64_t generated = 0;
+  int64_t drafted = 0;
+  int64_t accepted = 0;
 };
 
 class Step {
@@ -31,7 +38,7 @@ class Step {
   // All storage that a step needs is reserved here.
   explicit Step(Resources& resources);
   // What the constructor takes and planning grows to, for plans.
-  static int64_t HeapBytes(const model::StepLimits& limits);
+  static int64_t HeapBytes(const model::StepLimits& limits, int64_t running_max);
 
   bool in_flight() const { return phase_ != Phase::kIdle; }
 
@@ -67,9 +74,11 @@ class Step {
   // Of the step so far, microseconds that the forward pass and the draws took.
   double pass_us() const { return pass_us_; }
   double draw_us() const { return draw_us_; }
+  // And drafters.
+  double draft_us() const;
 
  private:
-  enum class Phase { kIdle, kBegin, kCopy, kPass, kDraw, kDrawn };
+  enum class Phase { kIdle, kDraft, kCopy, kPass, kDraw, kDrawn };
 
   struct Item {
     ActiveStream* owner = nullptr;
@@ -79,11 +88,15 @@ class Step {
     int32_t table = 0;       // its block table's index in the batch
     int64_t logit_row = -1;  // of its first row with logits, index among the step's logit rows
     int64_t logit_count = 0;
-    bool draws = false;      // its last row gives a token
+    bool draws = false;      // its last row gives a token; with drafts, the last 1 + drafted
+    int64_t drafted = 0;     // of its rows, the last ones, whose tokens are drafts
+    int64_t task = -1;       // that they come from, as Drafting counts
     int64_t logit_done = 0;  // logits that were made use of
-    int64_t request = -1;    // its draw on the device, index among the step's
-    sampling::Draw draw;
-    absl::Status status;  // of the draw
+    int64_t request = -1;    // its first draw on the device, index among the step's
+    int64_t draw = 0;        // its first one, index in results_
+    int64_t drawn = 0;       // draws that count
+    absl::Status status;     // of the draw that failed
+    int64_t scored() const { return logit_count - (draws ? 1 + drafted : 0); }
   };
 
   void AddItem(const scheduler::Assignment& assignment);
@@ -92,18 +105,28 @@ class Step {
   // Asks the device for the draws that it can do.
   void SetDraws();
   absl::Status TakeDrawn();
+  // Fills the rows of drafts and gives up those that were not made; false: `stop` said so.
+  bool Draft(absl::FunctionRef<bool()> stop);
+  void TakeDrafts(Item& item);
   absl::Status BeginPass();
   absl::StatusOr<bool> CopySharedBlocks(absl::FunctionRef<bool()> stop);
   // Takes the rows that have left out of the arrays and the pass.
   absl::Status RemoveRows();
   void CloseUp(const backend::Range& rows);
   bool InFinalOps() const;
-  // Makes use of one more row of logits; true when the item has no more.
+  // Makes use of one more row of logits; true when the item has no more to use.
   bool DrawOne(Item& item);
-  void ScoreOne(Item& item, int64_t scored);
-  absl::Status DrawOnHost(Item& item);
-  void CommitItem(Item& item, StepCounts& counts);
-  void CommitToken(Item& item);
+  void ScoreOne(Item& item);
+  bool DrawNext(Item& item);
+  absl::Status DrawOnHost(const Item& item, sampling::Draw* draw);
+  // What the host wants said in place of what was drawn.
+  absl::Status Force(const Item& item, sampling::Draw* draw);
+  // Its drafts, of which the first `count`.
+  absl::Span<const int32_t> DraftsOf(const Item& item, int64_t count) const;
+  // Returns how many of the item's rows keep their KV.
+  int64_t CommitItem(Item& item, StepCounts& counts);
+  int64_t CommitDraws(Item& item, StepCounts& counts);
+  void CommitToken(Item& item, sampling::Draw draw, bool drafted);
 
   Resources& resources_;
   Phase phase_ = Phase::kIdle;
@@ -121,6 +144,8 @@ class Step {
   std::vector<int32_t> logit_rows_;
   std::vector<backend::DrawRequest> draws_;  // on the device
   std::vector<int32_t> drawn_;               // their tokens
+  std::vector<sampling::Draw> results_;      // of all draws, by item
+  int64_t num_results_ = 0;                  // those that the items have
   std::vector<backend::BlockCopy> copies_;
   backend::Batch batch_;
   // Rows that left the step since the last slice, the last ones first. They are taken out by Run,

@@ -45,6 +45,10 @@ absl::StatusOr<int64_t> Stream::PromptLogprobs(int64_t first, absl::Span<float> 
   return state_->PromptLogprobs(first, out);
 }
 
+absl::StatusOr<int64_t> Stream::DraftLengths(int64_t first, absl::Span<int32_t> out) const {
+  return state_->DraftLengths(first, out);
+}
+
 void Stream::SetTag(uint64_t tag) { state_->SetTag(tag); }
 
 }  // namespace llmrt::engine

@@ -62,6 +62,7 @@ struct StreamInfo {
   int64_t tokens_recomputed = 0;
   int64_t drafted = 0;
   int64_t accepted = 0;
+  int64_t steps = 0;  // that drew for it
 };
 
 // Thread-safe. Destroying a stream that runs cancels it.
@@ -80,6 +81,9 @@ class Stream {
   // Best tokens at output index; at most `out.size()`; returns their number.
   absl::StatusOr<int64_t> TopLogprobs(int64_t index, absl::Span<sampling::TokenLogprob> out) const;
   absl::StatusOr<int64_t> PromptLogprobs(int64_t first, absl::Span<float> out) const;
+  // Tokens that were drafted in each step that drew for it, from step `first` on. OUT_OF_RANGE:
+  // there was no such step.
+  absl::StatusOr<int64_t> DraftLengths(int64_t first, absl::Span<int32_t> out) const;
   // A number of the caller's that Engine::Wait lists ready streams by.
   void SetTag(uint64_t tag);
   // Cancels, and ends every wait for this stream: its host has let go of it.

@@ -90,10 +90,16 @@ absl::StatusOr<std::shared_ptr<StreamState>> StreamState::Create(StreamOptions o
     state->prompt_logprobs_.reserve(static_cast<size_t>(prompt.length - prompt.first_new));
     if (prompt.first_new == 0) state->prompt_logprobs_.push_back(0);  // nothing comes before it
   }
+  if (state->options_.draft_max > 0) {
+    // Each step gives a token, or the end.
+    const int64_t limit = state->options_.max_tokens;
+    const int64_t tokens = limit < 0 ? prompt.room : std::min(limit, prompt.room);
+    state->draft_lengths_.reserve(static_cast<size_t>(tokens) + 1);
+  }
   return state;
 }
 
-int64_t StreamState::HeapBytes(int64_t context_length) {
+int64_t StreamState::HeapBytes(int64_t context_length, bool drafts) {
   using memory::HeapBytesOf;
   constexpr int64_t kSharedCounts = 24;  // of a pointer that was taken over
   // The best tokens' deque, though it is empty: libstdc++ begins with 8 pointers and one node.
@@ -101,7 +107,7 @@ int64_t StreamState::HeapBytes(int64_t context_length) {
   const int64_t tokens = QueueCapacity({}, context_length);
   return HeapBytesOf(sizeof(StreamState)) + HeapBytesOf(kSharedCounts) + kDeque +
          HeapBytesOf(tokens * int64_t{sizeof(OutputToken)}) + HeapBytesOf(kTextBytes * tokens + 1) +
-         RunningHeapBytes();
+         (drafts ? HeapBytesOf(context_length + 1) : 0) + RunningHeapBytes();
 }
 
 int64_t StreamState::RunningHeapBytes() { return memory::HeapBytesOf(128); }
@@ -115,6 +121,11 @@ bool StreamState::MayRun(bool paused) const {
   return paused ? IsHalfRead() : tokens_.size() < options_.queue_tokens;
 }
 
+int64_t StreamState::QueueRoom() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  return tokens_.capacity() - tokens_.size();
+}
+
 void StreamState::SetProgress(Phase phase, int64_t preemptions, int64_t tokens_recomputed) {
   std::lock_guard<std::mutex> lock(mu_);
   info_.preemptions = preemptions;
@@ -124,7 +135,7 @@ void StreamState::SetProgress(Phase phase, int64_t preemptions, int64_t tokens_r
   info_.phase = phase;
 }
 
-bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
+bool StreamState::Push(sampling::Draw draw, std::string_view bytes, bool drafted) {
   bool stopped = false;
   {
     std::lock_guard<std::mutex> lock(mu_);
@@ -140,6 +151,7 @@ bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
     DropOldTops();
     ++generated_;
     info_.generated_tokens = generated_;
+    info_.accepted += drafted ? 1 : 0;
     const int64_t now_us = MicrosSinceSubmit();
     if (info_.ttft_us < 0) info_.ttft_us = now_us;
     if (generated_ > 1) info_.tpot_us = (now_us - info_.ttft_us) / (generated_ - 1);
@@ -149,6 +161,16 @@ bool StreamState::Push(sampling::Draw draw, std::string_view bytes) {
   changed_.notify_all();
   ready_->Notify();
   return stopped;
+}
+
+void StreamState::AddStep(int64_t drafts) {
+  std::lock_guard<std::mutex> lock(mu_);
+  ++info_.steps;
+  info_.drafted += drafts;
+  // Never allocates: a step gives at least one token or the end; see Create.
+  if (draft_lengths_.size() < draft_lengths_.capacity()) {
+    draft_lengths_.push_back(static_cast<uint8_t>(drafts));
+  }
 }
 
 void StreamState::SetPromptLogprob(int64_t position, float logprob) {
@@ -320,6 +342,18 @@ absl::StatusOr<int64_t> StreamState::PromptLogprobs(int64_t first, absl::Span<fl
   const int64_t count = std::max<int64_t>(0, std::min(known, static_cast<int64_t>(out.size())));
   std::copy_n(prompt_logprobs_.begin() + std::min<int64_t>(begin, begin + known), count,
               out.begin());
+  return count;
+}
+
+absl::StatusOr<int64_t> StreamState::DraftLengths(int64_t first, absl::Span<int32_t> out) const {
+  std::lock_guard<std::mutex> lock(mu_);
+  const auto known = static_cast<int64_t>(draft_lengths_.size());
+  if (first < 0 || first > known) {
+    return absl::OutOfRangeError(
+        absl::StrCat("step ", first, " was not run; the stream has had ", known, " steps"));
+  }
+  const int64_t count = std::min(known - first, static_cast<int64_t>(out.size()));
+  std::copy_n(draft_lengths_.begin() + first, count, out.begin());
   return count;
 }
 

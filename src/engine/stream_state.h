@@ -59,7 +59,7 @@ class StreamState {
   // Of a stream that nobody reads before its end, for plans: itself, its queue and the text of as
   // many tokens. Both are there from the start, so no token fails for want of memory. What a stream
   // is asked for beyond that (longer queues, log-probabilities, long stop strings) is not planned.
-  static int64_t HeapBytes(int64_t context_length);
+  static int64_t HeapBytes(int64_t context_length, bool drafts);
   // Of these, what comes while it runs.
   static int64_t RunningHeapBytes();
 
@@ -73,12 +73,16 @@ class StreamState {
   // token counts until both its id and its text are read, or the host has shown that it wants only
   // one.
   bool MayRun(bool paused) const;
+  // Tokens that it could be given now.
+  int64_t QueueRoom() const;
   // Where it stands, how often it was preempted, and how many tokens were computed again for that.
   void SetProgress(Phase phase, int64_t preemptions, int64_t tokens_recomputed);
   int64_t generated() const { return generated_; }
   // Adds a token and its bytes; true when a stop string is now complete. MayRun must have said yes.
-  // On an exception nothing of the token is visible.
-  bool Push(sampling::Draw draw, std::string_view bytes);
+  // On an exception nothing of the token is visible. `drafted`: a drafter had it.
+  bool Push(sampling::Draw draw, std::string_view bytes, bool drafted = false);
+  // A step draws for it, with so many drafts.
+  void AddStep(int64_t drafts);
   // That of the prompt's token at `position`; they come in order.
   void SetPromptLogprob(int64_t position, float logprob);
   bool finished() const { return done_.load(std::memory_order_acquire); }
@@ -94,6 +98,7 @@ class StreamState {
   StreamInfo Info() const;
   absl::StatusOr<int64_t> TopLogprobs(int64_t index, absl::Span<sampling::TokenLogprob> out) const;
   absl::StatusOr<int64_t> PromptLogprobs(int64_t first, absl::Span<float> out) const;
+  absl::StatusOr<int64_t> DraftLengths(int64_t first, absl::Span<int32_t> out) const;
   void SetTag(uint64_t tag);
   // The host has let go of the stream: nobody will read it, so nobody waits for it either.
   void Drop();
@@ -147,6 +152,7 @@ class StreamState {
   std::deque<std::vector<sampling::TokenLogprob>> top_;  // of the last tokens
   int64_t first_top_ = 0;                                // output index of top_.front()
   std::vector<float> prompt_logprobs_;
+  std::vector<uint8_t> draft_lengths_;  // by step
   StreamInfo info_;
   bool pushing_ = false;  // true after a Push that failed: what is held back has some of its bytes
   bool finished_ = false;

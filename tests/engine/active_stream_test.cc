@@ -31,6 +31,24 @@ TEST(ActiveStreamTest, ScoringBeginsAtTheRowBeforeTheFirstNewToken) {
   EXPECT_EQ(Make(options, {.first_new = 3, .length = 5})->logits_from, 2);
 }
 
+TEST(ActiveStreamTest, DraftsAreLimitedByWhatThereIsUseAndRoomFor) {
+  StreamOptions options;
+  options.draft_max = 8;
+  EXPECT_EQ(Make(options, {.length = 5, .room = 95})->DraftsMax(), 8);
+  EXPECT_EQ(Make(options, {.length = 97, .room = 3})->DraftsMax(), 2);
+  EXPECT_EQ(Make(options, {.length = 99, .room = 1})->DraftsMax(), 0);
+  options.max_tokens = 4;
+  const auto four = Make(options, {.length = 5, .room = 95});
+  EXPECT_EQ(four->DraftsMax(), 3);
+  four->stream->Push({}, "x");
+  EXPECT_EQ(four->DraftsMax(), 2);
+  options.max_tokens = -1;
+  options.queue_tokens = 3;
+  EXPECT_EQ(Make(options, {.length = 5, .room = 95})->DraftsMax(), 2);
+  options.draft_max = 0;
+  EXPECT_EQ(Make(options, {.length = 5, .room = 95})->DraftsMax(), 0);
+}
+
 TEST(ActiveStreamTest, TheHostSeesProgressUntilTheEnd) {
   StreamOptions options;
   options.max_tokens = 1;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -25,8 +26,11 @@ class HeapPlanTest : public ::testing::Test {
     const Plan plan = engine_->GetPlan().value();
     shape_ = {.model = model->heap(),
               .limits = {.rows = std::min<int64_t>(options.step_tokens, plan.context_length),
-                         .logit_rows = 16,
+                         .logit_rows = options.draft_max == 16 ? 17 : 16,
                          .context_length = plan.context_length},
+              .running_max = 16,
+              .draft_max = DraftMax(options),
+              .draft_lookup = options.draft_lookup,
               .num_layers = 2,
               .vocab_size = static_cast<int32_t>(model->vocab_size()),
               .rope_dims = 16,
@@ -54,27 +58,43 @@ TEST_F(HeapPlanTest, AnEngineWithoutSessionsTakesLittleLessThanItsPart) {
   }
 }
 
+TEST_F(HeapPlanTest, SpeculationTakesLittleLessThanItsPart) {
+  for (const int32_t draft_max : {8, 16}) {
+    EngineOptions options;
+    options.threads = 3;
+    options.draft_max = draft_max;
+    Open(options);
+    const int64_t planned = LoadedHeapBytes(shape_, blocks_);
+    const int64_t used = engine_->GetInfo()->heap_bytes;
+    EXPECT_GE(planned, used);
+    EXPECT_LE(planned, used + 6000);
+  }
+}
+
 TEST_F(HeapPlanTest, ASessionWithAStreamTakesLittleLessThanItsPart) {
-  for (const int64_t context : {48, 640}) {
+  for (const int64_t context : {48, 640, -640}) {
     EngineOptions options;
     options.threads = 1;
-    options.context_length = context;
+    options.draft_lookup = context < 0;
+    options.context_length = std::abs(context);
     Open(options);
     const int64_t before = engine_->GetInfo()->heap_bytes;
     auto session = engine_->CreateSession({}).value();
     StreamOptions greedy;
     greedy.ignore_eos = true;
     // A prompt that fills it, then a stream that does.
-    ASSERT_TRUE(session->AppendTokens(std::vector<int32_t>(context - 10, 3)).ok());
+    ASSERT_TRUE(session->AppendTokens(std::vector<int32_t>(options.context_length - 10, 3)).ok());
     llmrt::testing::ReadAll(*engine_, *session->Submit(greedy).value());
     ASSERT_TRUE(session->Rewind(0).ok());
     ASSERT_TRUE(session->AppendTokens({3}).ok());
     auto stream = session->Submit(greedy).value();
     while (stream->Info().finish_reason == FinishReason::kNone) std::this_thread::yield();
     const int64_t used = engine_->GetInfo()->heap_bytes - before;
-    const int64_t planned = SessionHeapBytes(context, options.block_size);
+    const int64_t planned = SessionHeapBytes(shape_, options.context_length);
+    // A stream that has ended may have given back what it knew of its drafts.
+    const int64_t drafts = options.draft_lookup ? sizeof(speculation::StreamDrafts) : 0;
     EXPECT_GE(planned, used);
-    EXPECT_LE(planned, used + 1000);
+    EXPECT_LE(planned, used + 1000 + drafts);
   }
 }
 
@@ -92,7 +112,7 @@ TEST_F(HeapPlanTest, FullSessionsAddUpAndTheReserveIsPartOfThem) {
   shape_.sessions = 4;
   const int64_t four = RunningHeapBytes(shape_, blocks_, 100);
   shape_.sessions = 5;
-  EXPECT_EQ(RunningHeapBytes(shape_, blocks_, 100) - four, SessionHeapBytes(100, 16));
+  EXPECT_EQ(RunningHeapBytes(shape_, blocks_, 100) - four, SessionHeapBytes(shape_, 100));
   EXPECT_LT(StreamReserveBytes(1),
             RunningHeapBytes(shape_, blocks_, 100) - LoadedHeapBytes(shape_, blocks_));
 }

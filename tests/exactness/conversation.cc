@@ -28,7 +28,7 @@ StreamOptions RandomOptions(std::mt19937_64& rng, const ConversationStyle& style
   const bool plain = style.plain_draws && Between(rng, 0, 1) == 0;
   options.sampling.logprobs = !plain;
   if (Between(rng, 0, 1) == 0) return options;
-  options.sampling.temperature = 0.5f + 0.1f * static_cast<float>(Between(rng, 0, 8));
+  options.sampling.temperature = 0.5f + 0.1f * static_cast<float>(Between(rng, 0, 10));
   if (plain) return options;
   if (Between(rng, 0, 1) == 0) options.sampling.top_k = static_cast<int32_t>(Between(rng, 2, 50));
   if (Between(rng, 0, 1) == 0) options.sampling.top_p = 0.9;

@@ -23,7 +23,8 @@ T OneOf(std::mt19937_64& rng, std::initializer_list<T> values) {
   return values.begin()[Between(rng, 0, static_cast<int64_t>(values.size()) - 1)];
 }
 
-engine::EngineOptions RandomOptions(const engine::EngineOptions& on, std::mt19937_64& rng) {
+engine::EngineOptions RandomOptions(const engine::EngineOptions& on, const ScenarioStyle& style,
+                                    std::mt19937_64& rng) {
   engine::EngineOptions options = on;
   options.threads = static_cast<int32_t>(Between(rng, 1, 2));
   options.pumped = Between(rng, 0, 3) > 0;
@@ -33,8 +34,42 @@ engine::EngineOptions RandomOptions(const engine::EngineOptions& on, std::mt1993
   // Blocks for so many whole conversations: with few, those side by side take them from each other.
   options.context_length = OneOf<int64_t>(rng, {128, 160, 224});
   options.sessions = static_cast<int32_t>(OneOf(rng, {1, 1, 2, 4, 16, 64}));
+  if (style.speculates) {
+    options.draft_max = static_cast<int32_t>(OneOf(rng, {1, 2, 5, 8, 16}));
+    options.draft_lookup = Between(rng, 0, 2) > 0;
+    options.free_drafts = Between(rng, 0, 9) > 0;
+  }
   return options;
 }
+
+// The host's drafter of one turn. It knows the answer, but draws a wrong token now and then; some
+// run out of ideas, some fail.
+struct Drafter {
+  std::mt19937_64 rng;
+  std::vector<int32_t> answer;
+  int64_t begin = 0;  // tokens of the session before the answer
+  int32_t vocab_size = 0;
+  int64_t right_percent = 0;
+  bool fails = false;
+
+  static int64_t Propose(void* user, const int32_t* /*history*/, int64_t num_history,
+                         int32_t* tokens, int64_t capacity) {
+    Drafter& self = *static_cast<Drafter*>(user);
+    if (self.fails && Between(self.rng, 0, 9) == 0) {
+      tokens[0] = self.vocab_size;
+      return Between(self.rng, 0, 1) == 0 ? -1 : capacity;
+    }
+    int64_t count = 0;
+    for (; count < capacity && Between(self.rng, 0, 15) > 0; ++count) {
+      const auto place = static_cast<size_t>(num_history - self.begin + count);
+      const bool knows =
+          place < self.answer.size() && Between(self.rng, 1, 100) <= self.right_percent;
+      tokens[count] = knows ? self.answer[place]
+                            : static_cast<int32_t>(Between(self.rng, 0, self.vocab_size - 1));
+    }
+    return count;
+  }
+};
 
 // One conversation on its way, or one that only disturbs and is cancelled.
 struct Actor {
@@ -43,6 +78,7 @@ struct Actor {
   bool disturbs = false;
   bool lags = false;
   std::shared_ptr<Session> session;
+  std::shared_ptr<Drafter> drafter;  // outlives the stream
   std::shared_ptr<Stream> stream;
   Answer got;
   engine::FinishReason reason = engine::FinishReason::kNone;
@@ -52,8 +88,12 @@ struct Actor {
 
 class Scenario {
  public:
-  Scenario(std::shared_ptr<engine::Engine> engine, bool pumped, std::mt19937_64& rng)
-      : engine_(std::move(engine)), pumped_(pumped), rng_(rng) {}
+  Scenario(std::shared_ptr<engine::Engine> engine, const engine::EngineOptions& options,
+           std::mt19937_64& rng)
+      : engine_(std::move(engine)),
+        pumped_(options.pumped),
+        speculates_(options.draft_max > 0),
+        rng_(rng) {}
 
   void Add(const Conversation& conversation) {
     Actor& actor = actors_.emplace_back();
@@ -84,6 +124,12 @@ class Scenario {
     const engine::EngineInfo info = engine_->GetInfo().value();
     counts_.preemptions = info.preemptions;
     counts_.tokens_recomputed = info.tokens_recomputed;
+    counts_.drafted = info.totals.drafted;
+    counts_.accepted = info.totals.accepted;
+    for (absl::StatusOr<engine::LogRecord> record = engine_->PollLog(1 << 10); record.ok();
+         record = engine_->PollLog(1 << 10)) {
+      counts_.drafters_dropped += record->level == engine::LogLevel::kWarning ? 1 : 0;
+    }
     EXPECT_EQ(info.blocks_used, 0);
     actors_.clear();
     parked_.clear();
@@ -107,12 +153,29 @@ class Scenario {
     EXPECT_TRUE(actor.session->AppendTokens(turn.append).ok());
     engine::StreamOptions options = turn.options;
     if (actor.lags) options.queue_tokens = 2;
+    actor.drafter = AddDrafter(actor, options);
     actor.stream = actor.session->Submit(options).value();
     actor.got = {};
     actor.reason = engine::FinishReason::kNone;
     ++counts_.turns;
     const engine::StreamInfo info = actor.stream->Info();
     if (info.cached_tokens + 1 < turn.kept) ++counts_.evicted_turns;
+  }
+
+  // For what is not submitted yet; null: none.
+  std::shared_ptr<Drafter> AddDrafter(const Actor& actor, engine::StreamOptions& options) {
+    if (!speculates_ || Between(rng_, 0, 3) == 0) return nullptr;
+    const engine::SessionInfo info = actor.session->Info().value();
+    auto drafter = std::make_shared<Drafter>();
+    drafter->rng.seed(rng_());
+    drafter->answer = actor.script->answers[actor.turn].tokens;
+    drafter->begin = info.num_tokens + info.num_pending;
+    drafter->vocab_size = static_cast<int32_t>(engine_->GetModel().value()->vocab_size());
+    drafter->right_percent = OneOf<int64_t>(rng_, {0, 30, 80, 100});
+    drafter->fails = Between(rng_, 0, 7) == 0;
+    options.drafter = {.propose = Drafter::Propose, .user = drafter.get()};
+    if (Between(rng_, 0, 3) == 0) options.draft_max = Between(rng_, 0, 8);
+    return drafter;
   }
 
   // The child goes on; the parent rests, or says the same beside it.
@@ -131,7 +194,9 @@ class Scenario {
     twin.disturbs = Between(rng_, 0, 3) == 0;
     twin.got = {};
     EXPECT_TRUE(twin.session->AppendTokens(turn.append).ok());
-    twin.stream = twin.session->Submit(turn.options).value();
+    engine::StreamOptions options = turn.options;
+    twin.drafter = AddDrafter(twin, options);
+    twin.stream = twin.session->Submit(options).value();
     actors_.push_back(std::move(twin));
   }
 
@@ -200,6 +265,7 @@ class Scenario {
 
   const std::shared_ptr<engine::Engine> engine_;
   const bool pumped_;
+  const bool speculates_;
   std::mt19937_64& rng_;
   std::vector<Actor> actors_;
   std::vector<std::shared_ptr<Session>> parked_;
@@ -219,6 +285,9 @@ void ScenarioCounts::Add(const ScenarioCounts& other) {
   evicted_turns += other.evicted_turns;
   kv_compared += other.kv_compared;
   largest_batch = std::max(largest_batch, other.largest_batch);
+  drafted += other.drafted;
+  accepted += other.accepted;
+  drafters_dropped += other.drafters_dropped;
 }
 
 ScenarioCounts RunFullBatch(const std::shared_ptr<engine::ModelSource>& source,
@@ -276,11 +345,11 @@ ScenarioCounts RunFullBatch(const std::shared_ptr<engine::ModelSource>& source,
 ScenarioCounts RunScenario(const std::shared_ptr<engine::ModelSource>& source,
                            const engine::EngineOptions& on,
                            absl::Span<const Conversation> conversations, std::mt19937_64& rng,
-                           int64_t most) {
-  const engine::EngineOptions options = RandomOptions(on, rng);
-  Scenario scenario(OpenEngine(source, options), options.pumped, rng);
+                           const ScenarioStyle& style) {
+  const engine::EngineOptions options = RandomOptions(on, style, rng);
+  Scenario scenario(OpenEngine(source, options), options, rng);
   const int64_t count =
-      Between(rng, 0, 11) == 0 ? Between(rng, most * 3 / 4, most) : Between(rng, 2, 10);
+      Between(rng, 0, 11) == 0 ? Between(rng, style.most * 3 / 4, style.most) : Between(rng, 2, 10);
   for (int64_t i = 0; i < count; ++i) {
     const int64_t last = static_cast<int64_t>(conversations.size()) - 1;
     scenario.Add(conversations[static_cast<size_t>(Between(rng, 0, last))]);

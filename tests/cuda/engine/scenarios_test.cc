@@ -82,7 +82,7 @@ TEST(CudaScenariosTest, StreamsGiveTheBitsThatTheyGiveAlone) {
     for (int64_t i = 0; i < (NumScenarios() * c.percent + 99) / 100; ++i, ++scenarios) {
       SCOPED_TRACE(i);
       TheEmulation().set_seed(rng());
-      counts.Add(RunScenario(source, On(c), conversations, rng, /*most=*/20));
+      counts.Add(RunScenario(source, On(c), conversations, rng, {.most = 20}));
       if (HasFailure()) return;
     }
   }
@@ -99,6 +99,41 @@ TEST(CudaScenariosTest, StreamsGiveTheBitsThatTheyGiveAlone) {
   EXPECT_GT(counts.cancelled, 0);
   EXPECT_GT(counts.kv_compared, counts.conversations);
   EXPECT_EQ(counts.largest_batch, 64);
+  EXPECT_EQ(Describe(Counts()), Describe(LlmrtEmulationCounts{}));
+}
+
+// Each draft takes a row, a draw and logits of its own: on the device, too.
+TEST(CudaScenariosTest, SpeculationGivesTheSameBits) {
+  if (SkipWithoutEmulation()) return;
+  std::mt19937_64 rng(TestSeed());
+  ScenarioCounts counts;
+  int64_t scenarios = 0;
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.name);
+    const auto source = RandomSource(SpecOf(c.weights));
+    std::vector<Conversation> conversations;
+    TheEmulation().set_seed(rng());
+    {
+      const auto alone = OpenEngine(source, AloneOptions(On(c)));
+      for (int i = 0; i < 6; ++i) {
+        conversations.push_back(MakeConversation(
+            alone, rng,
+            {.prompt_max = 24, .long_answer_min = 8, .long_answer_max = 16, .plain_draws = true}));
+      }
+    }
+    for (int64_t i = 0; i < (NumScenarios() * c.percent + 399) / 400; ++i, ++scenarios) {
+      SCOPED_TRACE(i);
+      TheEmulation().set_seed(rng());
+      counts.Add(RunScenario(source, On(c), conversations, rng, {.most = 10, .speculates = true}));
+      if (HasFailure()) return;
+    }
+  }
+  std::printf("%lld scenarios: %lld turns, %lld tokens drafted, %lld accepted, KV of %lld tokens\n",
+              static_cast<long long>(scenarios), static_cast<long long>(counts.turns),
+              static_cast<long long>(counts.drafted), static_cast<long long>(counts.accepted),
+              static_cast<long long>(counts.kv_compared));
+  EXPECT_GT(counts.accepted, scenarios);
+  EXPECT_GT(counts.drafted - counts.accepted, scenarios);
   EXPECT_EQ(Describe(Counts()), Describe(LlmrtEmulationCounts{}));
 }
 
