@@ -63,8 +63,8 @@
  * New options are new keys; new statistics are new fields at the end of structs; new capabilities
  * are new functions. Room is kept for: snapshots of sessions (session functions),
  * adapters (an engine-level handle, chosen in session options), grammars (a compiled handle, chosen
- * in stream options), embeddings and multimodal spans (further session_append functions), drafters
- * (engine and stream options), device lists (DEVICE is text), suspend and resume of weights, a
+ * in stream options), embeddings and multimodal spans (further session_append functions), a draft
+ * model (engine options), device lists (DEVICE is text), suspend and resume of weights, a
  * change of the memory budget at run time, affinity and priority of threads, token masks and a
  * logit processor of the host, callbacks for ready streams and log records, streams
  * that drop their oldest tokens instead of pausing (with an event that says so), and a word that
@@ -208,6 +208,14 @@ typedef enum llmrt_option {
    * of the library's own [0]. Kept alive like the context; without one: INVALID_ARGUMENT of the
    * load. CUDA only. */
   LLMRT_ENGINE_CUDA_STREAM = 17,
+  /* Speculation: tokens are guessed, and several guesses checked in one step. It changes no token
+   * and no log-probability, only how long they take; how many guesses pay is measured. Tokens that
+   * a step may guess for one stream, 0 to 16; 0: none, and no memory for it; -1: 8 with
+   * DRAFT_LOOKUP, else 0 [-1]. */
+  LLMRT_ENGINE_DRAFT_MAX = 18,
+  /* 1: guesses come from the session's own text, where its last tokens stood before; some 12 bytes
+   * a token of each session's context [0] */
+  LLMRT_ENGINE_DRAFT_LOOKUP = 19,
 
   /* Session. */
   LLMRT_SESSION_CONTEXT_LENGTH = 1001, /* tokens; 0: the engine's [0] */
@@ -236,6 +244,10 @@ typedef enum llmrt_option {
   LLMRT_STREAM_RAW_BYTES = 2019,       /* 1: text as raw token bytes, characters may be cut [0] */
   /* Unread tokens after which the stream pauses, until half of them are read [4096]. */
   LLMRT_STREAM_QUEUE_TOKENS = 2020,
+  LLMRT_STREAM_DRAFT_MAX = 2021, /* as DRAFT_MAX of the engine, at most that; -1: that [-1] */
+  /* bytes: int32 ids that the stream says first, in this order, whatever is drawn: to replay what
+   * was recorded, and to measure. Log-probabilities are theirs. */
+  LLMRT_STREAM_FORCED_TOKENS = 2022,
   LLMRT_OPTION_FORCE_INT32 = 0x7fffffff
 } llmrt_option;
 
@@ -300,6 +312,26 @@ typedef int32_t (*llmrt_submit_job)(void* user, llmrt_job job, void* context);
  */
 LLMRT_API llmrt_status llmrt_options_set_job_hook(llmrt_options* options, llmrt_submit_job submit,
                                                   void* user);
+/*
+ * The host's own drafter of one stream: guesses what the stream will say, for answers that the host
+ * half knows (templates, completions, scripts of a game). It reads the session's tokens so far,
+ * `history[0, num_history)`, writes at most `capacity` token ids to `tokens` and returns how many;
+ * 0: no idea; negative: it failed. A wrong guess costs time and changes nothing.
+ *
+ * It is called between two steps, on the engine's thread or the one that pumps, which waits for it:
+ * it should return within microseconds. It must not call into the library. With `user` it must stay
+ * valid until the stream's terminal event has been read, or the engine is closed or freed. One that
+ * fails, or returns what is no token, is not called again for this stream: a warning in the log
+ * says why, and the stream goes on.
+ */
+typedef int64_t (*llmrt_draft)(void* user, const int32_t* history, int64_t num_history,
+                               int32_t* tokens, int64_t capacity);
+/*
+ * Stream options only. NULL: none. The engine needs room for drafts, DRAFT_MAX; without it submit
+ * gives FAILED_PRECONDITION. Errors: UNIMPLEMENTED (not stream options).
+ */
+LLMRT_API llmrt_status llmrt_options_set_drafter(llmrt_options* options, llmrt_draft draft,
+                                                 void* user);
 /* Gives the options object back; NULL is a no-op. */
 LLMRT_API void llmrt_options_release(llmrt_options* options);
 
@@ -517,6 +549,9 @@ typedef struct llmrt_engine_info {
   int64_t rows_sum;        /* rows of all steps: rows_sum / steps is the mean batch */
   int64_t streams_running; /* of num_streams: admitted to steps, */
   int64_t streams_waiting; /* and in line for blocks; the others are paused */
+  int64_t tokens_drafted;  /* by all drafters, */
+  int64_t tokens_accepted; /* and those of them that were said */
+  int64_t draft_us;        /* time that drafters took, beside step_us */
 } llmrt_engine_info;
 
 typedef struct llmrt_step_info {
@@ -642,7 +677,7 @@ LLMRT_API llmrt_status llmrt_session_append_text(llmrt_session* session, const c
 /*
  * Starts a generation after everything appended so far, and returns at once. The session must hold
  * at least one token. Errors: FAILED_PRECONDITION (it holds none), OUT_OF_RANGE (the context is
- * full, a bias or stop id outside the vocabulary).
+ * full, a bias, stop or forced id outside the vocabulary).
  */
 LLMRT_API llmrt_status llmrt_session_submit(llmrt_session* session, llmrt_options* options,
                                             llmrt_stream** stream);
@@ -728,6 +763,7 @@ typedef struct llmrt_stream_info {
   int64_t tpot_us;           /* mean time between tokens after the first; -1: under two tokens */
   int64_t preemptions;       /* how often it was sent back to wait */
   int64_t tokens_recomputed; /* KV computed again for that, or after a pause */
+  int64_t steps; /* that drew for it: generated_tokens / steps is what speculation gains */
 } llmrt_stream_info;
 
 /*
@@ -771,6 +807,15 @@ LLMRT_API llmrt_status llmrt_stream_top_logprobs(llmrt_stream* stream, int64_t i
 LLMRT_API llmrt_status llmrt_stream_prompt_logprobs(llmrt_stream* stream, int64_t first,
                                                     float* logprobs, int64_t capacity,
                                                     int64_t* count);
+/*
+ * How many tokens were drafted in each step that drew for the stream, from its step `first` on:
+ * what the engine thought worth it over time. `count` receives how many were copied. Where the
+ * stream may not draft there is nothing to copy. Errors: OUT_OF_RANGE (`first` is past the last
+ * step).
+ */
+LLMRT_API llmrt_status llmrt_stream_draft_lengths(llmrt_stream* stream, int64_t first,
+                                                  int32_t* lengths, int64_t capacity,
+                                                  int64_t* count);
 /*
  * Asks the stream to end with LLMRT_FINISH_CANCELLED. Takes effect within one slice, also inside a
  * prompt and in a step with other streams, who do not notice; its blocks are then the session's
@@ -883,6 +928,9 @@ struct llmrt_api {
   llmrt_status (*session_fork)(llmrt_session* session, int64_t num_tokens, llmrt_session** child);
   llmrt_status (*session_rewind)(llmrt_session* session, int64_t num_tokens);
   llmrt_status (*options_set_job_hook)(llmrt_options* options, llmrt_submit_job submit, void* user);
+  llmrt_status (*options_set_drafter)(llmrt_options* options, llmrt_draft draft, void* user);
+  llmrt_status (*stream_draft_lengths)(llmrt_stream* stream, int64_t first, int32_t* lengths,
+                                       int64_t capacity, int64_t* count);
 };
 
 #ifdef __cplusplus

@@ -175,6 +175,10 @@ class Options : public Handle<llmrt_options, llmrt_options_release> {
     Check(llmrt_options_set_job_hook(get(), submit, user));
     return *this;
   }
+  Options& SetDrafter(llmrt_draft draft, void* user) {
+    Check(llmrt_options_set_drafter(get(), draft, user));
+    return *this;
+  }
   Options& SetMemoryHook(llmrt_allocate allocate, llmrt_deallocate release, void* user) {
     Check(llmrt_options_set_memory_hook(get(), allocate, release, user));
     return *this;
@@ -306,6 +310,14 @@ class Stream : public Handle<llmrt_stream, llmrt_stream_release> {
     Check(llmrt_stream_prompt_logprobs(get(), first, logprobs.data(), capacity, &count));
     logprobs.resize(static_cast<size_t>(count));
     return logprobs;
+  }
+  // At most `capacity` of them: tokens drafted in each step, from step `first` on.
+  std::vector<int32_t> DraftLengths(int64_t first, int64_t capacity) const {
+    std::vector<int32_t> lengths(static_cast<size_t>(capacity));
+    int64_t count = 0;
+    Check(llmrt_stream_draft_lengths(get(), first, lengths.data(), capacity, &count));
+    lengths.resize(static_cast<size_t>(count));
+    return lengths;
   }
   void Cancel() { Check(llmrt_stream_cancel(get())); }
 

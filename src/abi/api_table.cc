@@ -70,6 +70,8 @@ constexpr llmrt_api kApi = {
     .session_fork = llmrt_session_fork,
     .session_rewind = llmrt_session_rewind,
     .options_set_job_hook = llmrt_options_set_job_hook,
+    .options_set_drafter = llmrt_options_set_drafter,
+    .stream_draft_lengths = llmrt_stream_draft_lengths,
 };
 
 }  // namespace

@@ -156,6 +156,9 @@ llmrt_engine_info ToEngineInfo(const engine::EngineInfo& engine) {
   out.rows_sum = engine.totals.rows;
   out.streams_running = engine.streams_running;
   out.streams_waiting = engine.streams_waiting;
+  out.tokens_drafted = engine.totals.drafted;
+  out.tokens_accepted = engine.totals.accepted;
+  out.draft_us = Micros(engine.totals.draft_us);
   return out;
 }
 
@@ -212,6 +215,7 @@ llmrt_stream_info ToStreamInfo(const engine::StreamInfo& stream) {
   out.tokens_recomputed = stream.tokens_recomputed;
   out.drafted = stream.drafted;
   out.accepted = stream.accepted;
+  out.steps = stream.steps;
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "formats/quote_for_message.h"
+#include "speculation/acceptance.h"
 #include "text/utf8.h"
 
 namespace llmrt::abi {
@@ -59,6 +60,8 @@ constexpr OptionRow kRows[] = {
     ROW_BYTES(LLMRT_ENGINE_PLUGIN_FOLDER, BytesForm::kPath, ""),
     ROW_I64(LLMRT_ENGINE_CUDA_CONTEXT, kI64Min, kI64Max, 0),
     ROW_I64(LLMRT_ENGINE_CUDA_STREAM, kI64Min, kI64Max, 0),
+    ROW_I64(LLMRT_ENGINE_DRAFT_MAX, -1, speculation::kDraftMax, -1),
+    ROW_I64(LLMRT_ENGINE_DRAFT_LOOKUP, 0, 1, 0),
     ROW_I64(LLMRT_ENGINE_LOG_LEVEL, LLMRT_LOG_ERROR, LLMRT_LOG_DEBUG, LLMRT_LOG_INFO),
     ROW_I64(LLMRT_SESSION_CONTEXT_LENGTH, 0, kI32Max, 0),
     ROW_I64(LLMRT_SESSION_CONTEXT_POLICY, LLMRT_CONTEXT_STOP, LLMRT_CONTEXT_STOP,
@@ -83,6 +86,8 @@ constexpr OptionRow kRows[] = {
     ROW_I64(LLMRT_STREAM_PROMPT_LOGPROBS, 0, 1, 0),
     ROW_I64(LLMRT_STREAM_RAW_BYTES, 0, 1, 0),
     ROW_I64(LLMRT_STREAM_QUEUE_TOKENS, 1, 1 << 20, 4096),
+    ROW_I64(LLMRT_STREAM_DRAFT_MAX, -1, speculation::kDraftMax, -1),
+    ROW_BYTES(LLMRT_STREAM_FORCED_TOKENS, BytesForm::kTokenIds, ""),
 };
 
 #undef ROW_I64

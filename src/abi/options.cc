@@ -127,6 +127,13 @@ llmrt_status llmrt_options_set_job_hook(llmrt_options* options, llmrt_submit_job
   });
 }
 
+llmrt_status llmrt_options_set_drafter(llmrt_options* options, llmrt_draft draft, void* user) {
+  return Enter([&]() -> absl::Status {
+    ABI_ASSIGN_OR_RETURN(const auto object, Find(options));
+    return object->SetDrafter({.propose = draft, .user = user});
+  });
+}
+
 void llmrt_options_release(llmrt_options* options) {
   EnterRelease([&] { ReleaseHandle(options); });
 }

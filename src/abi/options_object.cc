@@ -135,6 +135,17 @@ absl::Status OptionsObject::SetJobHook(const backend::JobHook& hook) {
   return absl::OkStatus();
 }
 
+absl::Status OptionsObject::SetDrafter(const speculation::HostDraft& drafter) {
+  if (kind_ != LLMRT_OPTIONS_STREAM) {
+    return absl::UnimplementedError(absl::StrCat("these are ", KindName(kind_),
+                                                 " options; a drafter belongs to stream options; "
+                                                 "set it there"));
+  }
+  const std::lock_guard lock(mutex_);
+  drafter_ = drafter;
+  return absl::OkStatus();
+}
+
 absl::Status OptionsObject::CheckKind(int32_t wanted) const {
   if (kind_ == wanted) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("these are ", KindName(kind_), " options; ",
@@ -185,6 +196,8 @@ absl::StatusOr<engine::EngineOptions> OptionsObject::ToEngineOptions() const {
   options.step_tokens = static_cast<int32_t>(I64(LLMRT_ENGINE_STEP_TOKENS));
   options.tpot_target_us = I64(LLMRT_ENGINE_TPOT_TARGET_MS) * 1000;
   options.log_level = static_cast<engine::LogLevel>(I64(LLMRT_ENGINE_LOG_LEVEL));
+  options.draft_max = static_cast<int32_t>(I64(LLMRT_ENGINE_DRAFT_MAX));
+  options.draft_lookup = I64(LLMRT_ENGINE_DRAFT_LOOKUP) != 0;
   options.plugin_folder = Bytes(LLMRT_ENGINE_PLUGIN_FOLDER);
   options.cuda_context = I64(LLMRT_ENGINE_CUDA_CONTEXT);
   options.cuda_stream = I64(LLMRT_ENGINE_CUDA_STREAM);
@@ -220,11 +233,14 @@ absl::StatusOr<engine::StreamOptions> OptionsObject::ToStreamOptions() const {
   sampling.top_logprobs = static_cast<int32_t>(I64(LLMRT_STREAM_TOP_LOGPROBS));
   options.seed_given = values_.find(LLMRT_STREAM_SEED) != values_.end();
   options.stop_tokens = ParseTokenIds(Bytes(LLMRT_STREAM_STOP_TOKENS));
+  options.forced_tokens = ParseTokenIds(Bytes(LLMRT_STREAM_FORCED_TOKENS));
   options.stop_strings = ParseStrings(Bytes(LLMRT_STREAM_STOP_STRINGS));
   options.ignore_eos = I64(LLMRT_STREAM_IGNORE_EOS) != 0;
   options.prompt_logprobs = I64(LLMRT_STREAM_PROMPT_LOGPROBS) != 0;
   options.raw_bytes = I64(LLMRT_STREAM_RAW_BYTES) != 0;
   options.queue_tokens = static_cast<int32_t>(I64(LLMRT_STREAM_QUEUE_TOKENS));
+  options.draft_max = I64(LLMRT_STREAM_DRAFT_MAX);
+  options.drafter = drafter_;
   return options;
 }
 

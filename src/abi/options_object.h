@@ -35,6 +35,7 @@ class OptionsObject {
 
   absl::Status SetMemoryHooks(const memory::HostHooks& hooks);
   absl::Status SetJobHook(const backend::JobHook& hook);
+  absl::Status SetDrafter(const speculation::HostDraft& drafter);
 
   // INVALID_ARGUMENT where the object is of another kind.
   absl::StatusOr<engine::EngineOptions> ToEngineOptions() const;
@@ -59,6 +60,7 @@ class OptionsObject {
   std::map<int32_t, Value> values_;  // guarded by mutex_, as all below
   memory::HostHooks hooks_;
   backend::JobHook job_hook_;
+  speculation::HostDraft drafter_;
 };
 
 }  // namespace llmrt::abi

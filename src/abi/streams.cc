@@ -90,6 +90,18 @@ llmrt_status llmrt_stream_prompt_logprobs(llmrt_stream* stream, int64_t first, f
   });
 }
 
+llmrt_status llmrt_stream_draft_lengths(llmrt_stream* stream, int64_t first, int32_t* lengths,
+                                        int64_t capacity, int64_t* count) {
+  return Enter([&]() -> absl::Status {
+    ABI_ASSIGN_OR_RETURN(const auto object, Find(stream));
+    ABI_RETURN_IF_ERROR(CheckOutput(count, "count"));
+    ABI_RETURN_IF_ERROR(CheckBuffer(lengths, capacity, "lengths"));
+    const absl::Span<int32_t> room(lengths, static_cast<size_t>(capacity));
+    ABI_ASSIGN_OR_RETURN(*count, object->stream->DraftLengths(first, room));
+    return absl::OkStatus();
+  });
+}
+
 llmrt_status llmrt_stream_cancel(llmrt_stream* stream) {
   return Enter([&]() -> absl::Status {
     ABI_ASSIGN_OR_RETURN(const auto object, Find(stream));

@@ -100,11 +100,19 @@ Struct Sized(Input& input) {
   return value;
 }
 
+// What the history says of it: some tokens, none, a failure, or what is no token.
+int64_t Draft(void* /*user*/, const int32_t* history, int64_t num_history, int32_t* tokens,
+              int64_t capacity) {
+  const int32_t last = history[num_history - 1];
+  for (int64_t i = 0; i < capacity; ++i) tokens[i] = last % 7 == 0 ? -last - 1 : last;
+  return last % 5 == 0 ? -1 : last % (capacity + 2);
+}
+
 void CallOptions(World& world, Input& input) {
   llmrt_options* options = world.Pick<llmrt_options>(input);
   int64_t integer = 0;
   double number = 0;
-  switch (input.Byte() % 8) {
+  switch (input.Byte() % 9) {
     case 0: {
       const llmrt_status status = llmrt_options_create(input.Byte() % 5, &options);
       return world.Keep(input, status, options);
@@ -132,6 +140,9 @@ void CallOptions(World& world, Input& input) {
       llmrt_options_get_bytes(options, input.Key(), out.As<char>(), out.capacity, &out.length);
       return;
     }
+    case 7:
+      llmrt_options_set_drafter(options, input.Byte() % 4 ? Draft : nullptr, nullptr);
+      return;
     default:
       llmrt_options_release(options);
   }
@@ -261,7 +272,7 @@ void CallSessionsAndStreams(World& world, Input& input) {
   Output out(input);
   const std::vector<uint8_t> bytes = input.Bytes();
   const int32_t token = input.Byte();
-  switch (input.Byte() % 9) {
+  switch (input.Byte() % 10) {
     case 0: {
       const llmrt_status status = llmrt_session_create(world.Pick<llmrt_engine>(input),
                                                        world.Pick<llmrt_options>(input), &session);
@@ -289,6 +300,10 @@ void CallSessionsAndStreams(World& world, Input& input) {
       llmrt_stream_cancel(stream);
       return;
     case 7:
+      llmrt_stream_draft_lengths(stream, input.Byte() - 2, out.As<int32_t>(), out.capacity / 4,
+                                 &out.length);
+      return;
+    case 8:
       llmrt_stream_release(stream);
       return;
     default:
@@ -309,6 +324,7 @@ void Begin(World& world, Input& input) {
   llmrt_options_create(LLMRT_OPTIONS_ENGINE, &options);
   llmrt_options_set_i64(options, LLMRT_ENGINE_THREADS, 1);
   llmrt_options_set_i64(options, LLMRT_ENGINE_PUMPED, input.Byte() % 2);
+  llmrt_options_set_i64(options, LLMRT_ENGINE_DRAFT_MAX, input.Byte() % 4);
   world.Keep(input, llmrt_engine_create(source, options, &engine), engine);
   llmrt_engine_wait_load(engine, -1);
   world.Keep(input, llmrt_session_create(engine, nullptr, &session), session);

@@ -66,7 +66,9 @@
   X(stream_release)          \
   X(session_fork)            \
   X(session_rewind)          \
-  X(options_set_job_hook)
+  X(options_set_job_hook)    \
+  X(options_set_drafter)     \
+  X(stream_draft_lengths)
 /* clang-format on */
 
 #define NAME(name) #name,

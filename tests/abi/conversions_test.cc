@@ -37,6 +37,7 @@ TEST(ConversionsTest, StreamInfoIsCopiedFieldByField) {
   info.total_us = 6;
   info.drafted = 7;
   info.accepted = 8;
+  info.steps = 9;
   const llmrt_stream_info out = ToStreamInfo(info);
   EXPECT_EQ(out.state, LLMRT_STREAM_FINISHED);
   EXPECT_EQ(out.finish_reason, LLMRT_FINISH_ERROR);
@@ -50,6 +51,7 @@ TEST(ConversionsTest, StreamInfoIsCopiedFieldByField) {
   EXPECT_EQ(out.total_us, 6);
   EXPECT_EQ(out.drafted, 7);
   EXPECT_EQ(out.accepted, 8);
+  EXPECT_EQ(out.steps, 9);
 }
 
 TEST(ConversionsTest, EngineInfoIsCopiedFieldByField) {
@@ -72,11 +74,14 @@ TEST(ConversionsTest, EngineInfoIsCopiedFieldByField) {
                  .rows = 24,
                  .prefilled = 10,
                  .generated = 11,
+                 .drafted = 27,
+                 .accepted = 28,
                  .kv_slots = 17,
                  .kv_tokens = 18,
                  .plan_us = 20.5,
                  .pass_us = 21.5,
                  .draw_us = 22.25,
+                 .draft_us = 29.5,
                  .commit_us = 23.25};
   const llmrt_engine_info out = ToEngineInfo(info);
   EXPECT_EQ(out.num_sessions, 1);
@@ -105,6 +110,9 @@ TEST(ConversionsTest, EngineInfoIsCopiedFieldByField) {
   EXPECT_EQ(out.rows_sum, 24);
   EXPECT_EQ(out.streams_running, 25);
   EXPECT_EQ(out.streams_waiting, 26);
+  EXPECT_EQ(out.tokens_drafted, 27);
+  EXPECT_EQ(out.tokens_accepted, 28);
+  EXPECT_EQ(out.draft_us, 29);
 }
 
 TEST(ConversionsTest, SmallOutputsAreCopiedFieldByField) {

@@ -85,6 +85,14 @@ static void deallocate(void* user, void* pointer, int64_t bytes, int32_t tag) {
   free(pointer);
 }
 
+static int64_t draft(void* user, const int32_t* history, int64_t num_history, int32_t* tokens,
+                     int64_t capacity) {
+  (void)capacity;
+  look_at_mode((host*)user);
+  tokens[0] = history[num_history - 1];
+  return 1;
+}
+
 static llmrt_engine* make_engine(host* self, int pumped) {
   llmrt_source* source = NULL;
   llmrt_engine* engine = NULL;
@@ -92,6 +100,7 @@ static llmrt_engine* make_engine(host* self, int pumped) {
   if (self != NULL) {
     IN_MODE(llmrt_source_create_callback(read_bytes, self, self->size, &source));
     IN_MODE(llmrt_options_set_memory_hook(options, allocate, deallocate, self));
+    IN_MODE(llmrt_options_set_i64(options, LLMRT_ENGINE_DRAFT_MAX, 1));
   } else {
     IN_MODE(llmrt_source_create_path(model_path(), -1, 0, -1, &source));
   }
@@ -105,7 +114,7 @@ static llmrt_engine* make_engine(host* self, int pumped) {
 }
 
 /* Numbers that no float32 is equal to: the host's rounding could show in them. */
-static llmrt_stream* submit(llmrt_session* session) {
+static llmrt_stream* submit(host* self, llmrt_session* session) {
   llmrt_stream* stream = NULL;
   llmrt_options* options = options_of(LLMRT_OPTIONS_STREAM);
   IN_MODE(llmrt_options_set_i64(options, LLMRT_STREAM_MAX_TOKENS, TOKENS));
@@ -117,12 +126,14 @@ static llmrt_stream* submit(llmrt_session* session) {
   IN_MODE(llmrt_options_set_f64(options, LLMRT_STREAM_MIN_P, 0.003));
   IN_MODE(llmrt_options_set_f64(options, LLMRT_STREAM_REPETITION_PENALTY, 1.1));
   IN_MODE(llmrt_options_set_f64(options, LLMRT_STREAM_FREQUENCY_PENALTY, 0.3));
+  /* Whether it is ever asked is a matter of measured times. */
+  if (self != NULL) IN_MODE(llmrt_options_set_drafter(options, draft, self));
   IN_MODE(llmrt_session_submit(session, options, &stream));
   llmrt_options_release(options);
   return stream;
 }
 
-static generation generate(llmrt_engine* engine, int pumped) {
+static generation generate(host* self, llmrt_engine* engine, int pumped) {
   generation all = {0};
   llmrt_session* session = NULL;
   llmrt_stream* stream;
@@ -131,7 +142,7 @@ static generation generate(llmrt_engine* engine, int pumped) {
   char text[256];
   IN_MODE(llmrt_session_create(engine, NULL, &session));
   IN_MODE(llmrt_session_append_text(session, "Once upon", -1, LLMRT_TEXT_DEFAULT));
-  stream = submit(session);
+  stream = submit(self, session);
   while (result.finish_reason == LLMRT_FINISH_NONE && check_failures == 0) {
     if (pumped) {
       IN_MODE(llmrt_engine_step(engine, 0, &step));
@@ -152,7 +163,7 @@ static generation generate(llmrt_engine* engine, int pumped) {
 
 static generation run(host* self, int pumped) {
   llmrt_engine* engine = make_engine(self, pumped);
-  const generation all = generate(engine, pumped);
+  const generation all = generate(self, engine, pumped);
   IN_MODE(llmrt_engine_close(engine));
   set_mode(host_mode);
   llmrt_engine_release(engine);

@@ -18,6 +18,8 @@ struct Shape {
   const char* kv_type = "f16";
   int64_t budget = 0;
   int64_t step_tokens = 512;
+  int64_t draft_max = -1;
+  bool draft_lookup = false;
 };
 
 inline std::string Bundled(const std::string& name) { return LLMRT_SAMPLES_DIR "/models/" + name; }
@@ -41,6 +43,8 @@ inline Options OptionsFor(const Shape& shape) {
       .Set(LLMRT_ENGINE_CONTEXT_LENGTH, shape.context)
       .Set(LLMRT_ENGINE_KV_TYPE, shape.kv_type)
       .Set(LLMRT_ENGINE_STEP_TOKENS, shape.step_tokens)
+      .Set(LLMRT_ENGINE_DRAFT_MAX, shape.draft_max)
+      .Set(LLMRT_ENGINE_DRAFT_LOOKUP, shape.draft_lookup)
       .Set(LLMRT_ENGINE_MEMORY_BUDGET_BYTES, shape.budget);
   return options;
 }

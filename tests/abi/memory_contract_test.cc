@@ -55,6 +55,31 @@ TEST(MemoryContractTest, FullUseComesWithinTwoPercentOfThePlanForEveryOption) {
   ExpectTheContractHolds(path, {.context = 0, .step_tokens = 32});
 }
 
+TEST(MemoryContractTest, FullUseComesWithinTwoPercentOfThePlanWithDrafts) {
+  const std::string path = Bundled("village-draft-q8_0.gguf");
+  for (const int64_t sessions : {1, 8}) {
+    for (const int64_t context : {64, 0}) {
+      Shape shape = {.sessions = sessions, .context = context, .draft_max = 16};
+      ExpectTheContractHolds(path, shape);
+      shape.draft_lookup = true;
+      const llmrt::Model model{llmrt::Source::FromPath(path)};
+      shape.budget = model.Plan(OptionsFor(shape)).total_bytes;
+      ExpectTheContractHolds(path, shape);
+    }
+  }
+  ExpectTheContractHolds(path, {.sessions = 64, .context = 64, .draft_lookup = true});
+}
+
+TEST(MemoryContractTest, OnlyEnginesThatAskForDraftsPayForThem) {
+  const llmrt::Model model{llmrt::Source::FromPath(Bundled("village-draft-q8_0.gguf"))};
+  const auto total = [&](const Shape& shape) { return model.Plan(OptionsFor(shape)).total_bytes; };
+  const int64_t plain = total({.sessions = 4, .context = 256});
+  EXPECT_EQ(total({.sessions = 4, .context = 256, .draft_max = 0}), plain);
+  EXPECT_GT(total({.sessions = 4, .context = 256, .draft_max = 8}), plain);
+  EXPECT_GT(total({.sessions = 4, .context = 256, .draft_lookup = true}),
+            total({.sessions = 4, .context = 256, .draft_max = 8}));
+}
+
 TEST(MemoryContractTest, FullUseComesWithinTwoPercentOfThePlanUnderABudget) {
   for (const std::string& path : Models()) {
     const llmrt_plan whole = llmrt::Model(llmrt::Source::FromPath(path)).Plan(OptionsFor({}));

@@ -52,6 +52,8 @@ CALL(options_set_memory_hook, (handle, NULL, NULL, NULL));
 NULLS(options_set_memory_hook, (handle, NULL, NULL, NULL));
 CALL(options_set_job_hook, (handle, NULL, NULL));
 NULLS(options_set_job_hook, (handle, NULL, NULL));
+CALL(options_set_drafter, (handle, NULL, NULL));
+NULLS(options_set_drafter, (handle, NULL, NULL));
 CALL(source_add_part, (handle, "part", -1, NULL));
 NULLS(source_add_part, (handle, NULL, -1, NULL));
 CALL(model_open, (handle, (llmrt_model**)&out));
@@ -118,6 +120,8 @@ CALL(stream_top_logprobs, (handle, 0, i32s, f32s, 4, &i64));
 NULLS(stream_top_logprobs, (handle, -1, NULL, NULL, -1, NULL));
 CALL(stream_prompt_logprobs, (handle, 0, f32s, 4, &i64));
 NULLS(stream_prompt_logprobs, (handle, -1, NULL, -1, NULL));
+CALL(stream_draft_lengths, (handle, 0, i32s, 4, &i64));
+NULLS(stream_draft_lengths, (handle, -1, NULL, -1, NULL));
 ALONE(stream_cancel);
 
 typedef struct function {
@@ -138,6 +142,7 @@ static const function kFunctions[] = {
     ROW(OPTIONS, options_get_bytes),
     ROW(OPTIONS, options_set_memory_hook),
     ROW(OPTIONS, options_set_job_hook),
+    ROW(OPTIONS, options_set_drafter),
     ROW(SOURCE, source_add_part),
     ROW(SOURCE, model_open),
     ROW(MODEL, model_get_info),
@@ -172,6 +177,7 @@ static const function kFunctions[] = {
     ROW(STREAM, stream_get_message),
     ROW(STREAM, stream_top_logprobs),
     ROW(STREAM, stream_prompt_logprobs),
+    ROW(STREAM, stream_draft_lengths),
     ROW(STREAM, stream_cancel),
 };
 #define NUM_FUNCTIONS ((int)(sizeof kFunctions / sizeof kFunctions[0]))
@@ -243,9 +249,9 @@ static void nulls_everywhere(void) {
     llmrt_status status;
     if (live[function->type] == NULL || function->good == function->null ||
         function->null == null_options_set_memory_hook ||
-        function->null == null_options_set_job_hook || function->null == null_engine_create ||
-        function->null == null_engine_close || function->null == null_engine_cancel_load ||
-        function->null == null_stream_cancel) {
+        function->null == null_options_set_job_hook || function->null == null_options_set_drafter ||
+        function->null == null_engine_create || function->null == null_engine_close ||
+        function->null == null_engine_cancel_load || function->null == null_stream_cancel) {
       continue;
     }
     status = function->null(live[function->type]);

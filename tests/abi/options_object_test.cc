@@ -29,6 +29,9 @@ TEST(OptionsObjectTest, EngineDefaultsAreTheEnginesOwn) {
   EXPECT_EQ(set.log_level, own.log_level);
   EXPECT_EQ(set.memory_hooks.allocate, nullptr);
   EXPECT_EQ(set.job_hook.submit, nullptr);
+  EXPECT_EQ(set.draft_max, own.draft_max);
+  EXPECT_EQ(set.draft_lookup, own.draft_lookup);
+  EXPECT_FALSE(set.free_drafts);
 }
 
 TEST(OptionsObjectTest, StreamDefaultsAreTheEnginesOwn) {
@@ -53,6 +56,46 @@ TEST(OptionsObjectTest, StreamDefaultsAreTheEnginesOwn) {
   EXPECT_EQ(set.queue_tokens, own.queue_tokens);
   EXPECT_TRUE(set.stop_tokens.empty() && set.stop_strings.empty());
   EXPECT_TRUE(set.sampling.logit_bias.empty());
+  EXPECT_TRUE(set.forced_tokens.empty());
+  EXPECT_EQ(set.draft_max, own.draft_max);
+  EXPECT_EQ(set.drafter.propose, nullptr);
+}
+
+int64_t DraftNothing(void* /*user*/, const int32_t* /*history*/, int64_t /*num_history*/,
+                     int32_t* /*tokens*/, int64_t /*capacity*/) {
+  return 0;
+}
+
+TEST(OptionsObjectTest, ADrafterIsKeptByStreamOptionsOnly) {
+  OptionsObject stream(LLMRT_OPTIONS_STREAM);
+  int user = 0;
+  EXPECT_TRUE(stream.SetDrafter({.propose = DraftNothing, .user = &user}).ok());
+  EXPECT_EQ(stream.ToStreamOptions()->drafter.propose, DraftNothing);
+  EXPECT_EQ(stream.ToStreamOptions()->drafter.user, &user);
+  EXPECT_TRUE(stream.SetDrafter({}).ok());
+  EXPECT_EQ(stream.ToStreamOptions()->drafter.propose, nullptr);
+  for (const int32_t kind : {LLMRT_OPTIONS_ENGINE, LLMRT_OPTIONS_SESSION}) {
+    const absl::Status status = OptionsObject(kind).SetDrafter({.propose = DraftNothing});
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+    EXPECT_NE(status.message().find("stream options"), std::string::npos) << status.message();
+  }
+}
+
+TEST(OptionsObjectTest, DraftOptionsReachTheEngine) {
+  OptionsObject engine(LLMRT_OPTIONS_ENGINE);
+  EXPECT_TRUE(engine.SetI64(LLMRT_ENGINE_DRAFT_MAX, 5).ok());
+  EXPECT_TRUE(engine.SetI64(LLMRT_ENGINE_DRAFT_LOOKUP, 1).ok());
+  EXPECT_EQ(engine.ToEngineOptions()->draft_max, 5);
+  EXPECT_TRUE(engine.ToEngineOptions()->draft_lookup);
+  OptionsObject stream(LLMRT_OPTIONS_STREAM);
+  const int32_t ids[] = {3, 1, 3};
+  EXPECT_TRUE(stream.SetI64(LLMRT_STREAM_DRAFT_MAX, 0).ok());
+  EXPECT_TRUE(stream
+                  .SetBytes(LLMRT_STREAM_FORCED_TOKENS,
+                            std::string_view(reinterpret_cast<const char*>(ids), sizeof ids))
+                  .ok());
+  EXPECT_EQ(stream.ToStreamOptions()->draft_max, 0);
+  EXPECT_EQ(stream.ToStreamOptions()->forced_tokens, (std::vector<int32_t>{3, 1, 3}));
 }
 
 TEST(OptionsObjectTest, WordsBecomeTheirEnumerations) {

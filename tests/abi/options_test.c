@@ -11,11 +11,11 @@ static llmrt_options* options_for(int32_t key) {
   return key < 1000 ? engine_options : key < 2000 ? session_options : stream_options;
 }
 
-static const int32_t kI64Keys[] = {2,    3,    4,    5,    9,    10,   11,   12,   13,
-                                   14,   16,   17,   1001, 1002, 2001, 2003, 2009, 2010,
-                                   2011, 2015, 2016, 2017, 2018, 2019, 2020};
+static const int32_t kI64Keys[] = {2,    3,    4,    5,    9,    10,   11,   12,   13,   14,
+                                   16,   17,   18,   19,   1001, 1002, 2001, 2003, 2009, 2010,
+                                   2011, 2015, 2016, 2017, 2018, 2019, 2020, 2021};
 static const int32_t kF64Keys[] = {2002, 2004, 2005, 2006, 2007, 2008};
-static const int32_t kBytesKeys[] = {1, 6, 7, 8, 15, 2012, 2013, 2014};
+static const int32_t kBytesKeys[] = {1, 6, 7, 8, 15, 2012, 2013, 2014, 2022};
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 static void create_refuses_unknown_kinds(void) {
@@ -81,7 +81,7 @@ static void numbers_keep_to_their_bounds(void) {
 
 /* Every function refuses keys that are unknown, of another kind and of another type. */
 static void keys_must_fit(void) {
-  static const int32_t kUnknown[] = {0, -1, 15, 999, 1000, 1003, 2000, 2021, 1 << 30, INT32_MIN};
+  static const int32_t kUnknown[] = {0, -1, 15, 999, 1000, 1003, 2000, 2023, 1 << 30, INT32_MIN};
   const int32_t i64_key = LLMRT_STREAM_TOP_K, f64_key = LLMRT_STREAM_TOP_P,
                 bytes_key = LLMRT_STREAM_STOP_STRINGS;
   int64_t integer = 0;
@@ -192,6 +192,9 @@ static void packed_values_are_checked(void) {
   CHECK_STATUS(llmrt_options_set_bytes(stream_options, LLMRT_STREAM_STOP_TOKENS, kTokens, 6),
                LLMRT_STATUS_INVALID_ARGUMENT);
   CHECK_OK(llmrt_options_set_bytes(stream_options, LLMRT_STREAM_STOP_TOKENS, big, 1 << 20));
+  CHECK_OK(llmrt_options_set_bytes(stream_options, LLMRT_STREAM_FORCED_TOKENS, kTokens + 1, 8));
+  CHECK_STATUS(llmrt_options_set_bytes(stream_options, LLMRT_STREAM_FORCED_TOKENS, kTokens, 7),
+               LLMRT_STATUS_INVALID_ARGUMENT);
   CHECK_STATUS(
       llmrt_options_set_bytes(stream_options, LLMRT_STREAM_STOP_TOKENS, big, (int64_t)too_many),
       LLMRT_STATUS_OUT_OF_RANGE);
@@ -264,6 +267,47 @@ static void a_job_hook_belongs_to_engines(void) {
   CHECK_STATUS(llmrt_options_set_job_hook(NULL, submit, NULL), LLMRT_STATUS_INVALID_HANDLE);
 }
 
+static int64_t draft(void* user, const int32_t* history, int64_t num_history, int32_t* tokens,
+                     int64_t capacity) {
+  (void)user, (void)history, (void)num_history, (void)tokens, (void)capacity;
+  return 0;
+}
+
+static void a_drafter_belongs_to_streams(void) {
+  llmrt_options* others[2];
+  int i;
+  others[0] = engine_options;
+  others[1] = session_options;
+  CHECK_OK(llmrt_options_set_drafter(stream_options, draft, &i));
+  CHECK_OK(llmrt_options_set_drafter(stream_options, NULL, NULL));
+  for (i = 0; i < 2; ++i) {
+    CHECK_STATUS(llmrt_options_set_drafter(others[i], draft, NULL), LLMRT_STATUS_UNIMPLEMENTED);
+    CHECK(strstr(last_message(), "stream options") != NULL);
+    CHECK_STATUS(llmrt_options_set_drafter(others[i], NULL, NULL), LLMRT_STATUS_UNIMPLEMENTED);
+  }
+  CHECK_STATUS(llmrt_options_set_drafter(NULL, draft, NULL), LLMRT_STATUS_INVALID_HANDLE);
+}
+
+static void drafts_are_bounded_and_off_unless_asked_for(void) {
+  static const int32_t kMost[] = {LLMRT_ENGINE_DRAFT_MAX, LLMRT_STREAM_DRAFT_MAX};
+  llmrt_options* engine = options_of(LLMRT_OPTIONS_ENGINE);
+  llmrt_options* stream = options_of(LLMRT_OPTIONS_STREAM);
+  int64_t minimum = 0, maximum = 0, value = 0;
+  int i;
+  for (i = 0; i < COUNT(kMost); ++i) {
+    CHECK_OK(llmrt_options_bounds_i64(kMost[i], &minimum, &maximum));
+    CHECK(minimum == -1 && maximum == 16);
+    CHECK_OK(llmrt_options_get_i64(i == 0 ? engine : stream, kMost[i], &value));
+    CHECK(value == -1);
+  }
+  CHECK_OK(llmrt_options_get_i64(engine, LLMRT_ENGINE_DRAFT_LOOKUP, &value));
+  CHECK(value == 0);
+  CHECK_OK(llmrt_options_get_bytes(stream, LLMRT_STREAM_FORCED_TOKENS, NULL, 0, &value));
+  CHECK(value == 0);
+  llmrt_options_release(engine);
+  llmrt_options_release(stream);
+}
+
 static void released_options_are_stale(void) {
   llmrt_options* options = options_of(LLMRT_OPTIONS_STREAM);
   llmrt_options_release(options);
@@ -312,6 +356,8 @@ int main(void) {
   a_seed_that_was_not_set_is_not_found();
   memory_hooks_come_in_pairs();
   a_job_hook_belongs_to_engines();
+  a_drafter_belongs_to_streams();
+  drafts_are_bounded_and_off_unless_asked_for();
   released_options_are_stale();
   llmrt_options_release(engine_options);
   llmrt_options_release(session_options);

@@ -94,12 +94,12 @@ static void sizes_are_those_of_the_baseline(void) {
   CHECK(sizeof(llmrt_tensor_info) == 96);
   CHECK(sizeof(llmrt_plan) == 96);
   CHECK(sizeof(llmrt_load_info) == 16);
-  CHECK(sizeof(llmrt_engine_info) == 200);
+  CHECK(sizeof(llmrt_engine_info) == 224);
   CHECK(sizeof(llmrt_step_info) == 24);
   CHECK(sizeof(llmrt_log_info) == 24);
   CHECK(sizeof(llmrt_session_info) == 40);
   CHECK(sizeof(llmrt_read_result) == 40);
-  CHECK(sizeof(llmrt_stream_info) == 112);
+  CHECK(sizeof(llmrt_stream_info) == 120);
 }
 
 /* The fields that came later, too: a host that does not know them gets the others. */
@@ -119,8 +119,10 @@ static void what_changes_is_told_in_every_size(llmrt_engine* engine) {
   CHECK(info.steps == 5 && info.rows_sum >= info.steps && info.kv_slots_sum >= info.kv_tokens_sum);
   CHECK(info.run_us > 0 && info.step_us >= info.run_us);
   CHECK(info.streams_running == 0 && info.streams_waiting == 0);
+  CHECK(info.tokens_drafted == 0 && info.tokens_accepted == 0 && info.draft_us == 0);
   CHECK_OK(llmrt_stream_get_info(stream, &told));
   CHECK(told.tpot_us >= 0 && told.preemptions == 0 && told.tokens_recomputed == 0);
+  CHECK(told.drafted == 0 && told.accepted == 0 && told.steps == 5);
   llmrt_stream_release(stream);
   llmrt_session_release(session);
 }

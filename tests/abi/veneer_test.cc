@@ -84,7 +84,8 @@ TEST(VeneerTest, OptionsTakeEveryType) {
       .Set(LLMRT_STREAM_LOGPROBS, true)
       .SetStopStrings({"END", "\n\n"})
       .SetStopTokens({1, 2})
-      .SetLogitBias({{7, -1.0f}});
+      .SetLogitBias({{7, -1.0f}})
+      .SetDrafter(nullptr, nullptr);
   EXPECT_EQ(stream.GetI64(LLMRT_STREAM_TOP_K), 5);
   EXPECT_EQ(stream.GetF64(LLMRT_STREAM_TEMPERATURE), 0.5);
   EXPECT_EQ(stream.GetBytes(LLMRT_STREAM_STOP_STRINGS), std::string("END\0\n\n\0", 7));
@@ -230,6 +231,49 @@ TEST(VeneerTest, SessionsForkAndRewind) {
   EXPECT_EQ(session.Info().num_tokens, 7);
   EXPECT_THROW(whole.Rewind(6), llmrt::Error);
   EXPECT_THROW(whole.Fork(6), llmrt::Error);
+}
+
+// A drafter in C++: what was said before, for a host that says it again.
+int64_t Repeat(void* user, const int32_t* /*history*/, int64_t num_history, int32_t* tokens,
+               int64_t capacity) {
+  const auto& known = *static_cast<const std::vector<int32_t>*>(user);
+  int64_t count = 0;
+  while (count < capacity && num_history + count < static_cast<int64_t>(known.size())) {
+    tokens[count] = known[static_cast<size_t>(num_history + count)];
+    ++count;
+  }
+  return count;
+}
+
+TEST(VeneerTest, ADrafterAndForcedTokensSayTheSame) {
+  MODEL_OR_SKIP(path);
+  llmrt::Options drafting = llmrt::Options::ForEngine();
+  drafting.Set(LLMRT_ENGINE_DRAFT_MAX, 4).Set(LLMRT_ENGINE_SESSIONS, 3);
+  llmrt::Engine engine(llmrt::Source::FromPath(path), drafting);
+  engine.WaitLoad();
+  const auto say = [&](const llmrt::Options& options, llmrt::Stream* stream) {
+    llmrt::Session session = engine.CreateSession();
+    session.AppendTokens({1, 5, 9});
+    *stream = session.Submit(options);
+    for (std::string text; stream->Next(&text);) continue;
+    return session.Tokens();
+  };
+  llmrt::Options options = llmrt::Options::ForStream();
+  options.Set(LLMRT_STREAM_MAX_TOKENS, 30).Set(LLMRT_STREAM_IGNORE_EOS, true);
+  llmrt::Stream stream;
+  std::vector<int32_t> tokens = say(options, &stream);
+  EXPECT_EQ(tokens.size(), 33u);
+  EXPECT_EQ(stream.DraftLengths(0, 64), std::vector<int32_t>(30, 0));
+  options.SetDrafter(Repeat, &tokens);
+  EXPECT_EQ(say(options, &stream), tokens);
+  const std::vector<int32_t> lengths = stream.DraftLengths(0, 64);
+  EXPECT_EQ(static_cast<int64_t>(lengths.size()), stream.Info().steps);
+  EXPECT_EQ(stream.Info().steps + stream.Info().accepted, 30);
+  EXPECT_THROW(stream.DraftLengths(64, 1), llmrt::Error);
+  options.Set(LLMRT_STREAM_FORCED_TOKENS,
+              std::string_view(reinterpret_cast<const char*>(&tokens[3]), 30 * sizeof tokens[3]));
+  EXPECT_EQ(say(options, &stream), tokens);
+  EXPECT_THROW(llmrt::Options::ForEngine().SetDrafter(Repeat, &tokens), llmrt::Error);
 }
 
 // What the library reads of a model through a host's function.
