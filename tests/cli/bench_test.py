@@ -3,13 +3,16 @@
 import pathlib
 import signal
 import subprocess
+import tempfile
 import time
+from xml.etree import ElementTree
 
 import program
 from program import FAILED, WRONG_USAGE, ProgramTest, bundled_model
 
 README = pathlib.Path(__file__).parents[2] / 'bench/README.md'
 SMALL = ('--pp', '24', '--tg', '6', '--repeat', '2')
+SPECULATE = ('--speculate', '--tg', '12', '--repeat', '2', '--batch', '1,3', '--acceptance', '20,100')
 
 
 class BenchTest(ProgramTest):
@@ -123,7 +126,6 @@ class BenchTest(ProgramTest):
                             ('--batch', '1,'), ('--batch', '100000'), ('--depth', '-1'), ('--depth', 'x')):
             self.refuse(WRONG_USAGE, 'bench', bundled_model(), flag, value, says=flag)
         self.refuse(WRONG_USAGE, 'bench', bundled_model(), '--pp', '0', '--tg', '0', says='nothing')
-        self.refuse(FAILED, 'bench', bundled_model(), '--speculate', says='not built yet')
 
     def test_what_does_not_fit_is_a_failure(self):
         self.refuse(FAILED, 'bench', bundled_model(), '--depth', '1000000', says='context')
@@ -143,6 +145,65 @@ class BenchTest(ProgramTest):
         if process.returncode != -signal.SIGINT:
             self.assertEqual((process.returncode, out), (FAILED, b''))
             self.assertRegex(message.decode(), r'^llmrt: .*\n$')
+
+
+class SpeculateTest(ProgramTest):
+
+    def test_json_has_a_result_for_each_case(self):
+        bench = self.json_of('bench', bundled_model(), *SPECULATE, '--threads', '2')
+        self.assertTrue(bench['device'].startswith('cpu/'), bench['device'])
+        self.assertEqual((bench['model'], bench['threads'], bench['generated']), (bundled_model(), 2, 12))
+        self.assertIn('device=', bench['fingerprint'])
+        cases = [(result['drafter'], result['acceptance'], result['batch']) for result in bench['results']]
+        self.assertEqual(cases, [('replay', 0.2, 1), ('replay', 0.2, 3), ('replay', 1.0, 1), ('replay', 1.0, 3),
+                                 ('lookup', None, 1), ('lookup', None, 3)])
+        for result in bench['results']:
+            self.assertEqual((result['kind'], result['pairs']), ('speculation', 2))
+            self.assertGreater(result['speedup_min'], 0)
+            self.assertLessEqual(result['speedup_min'], result['speedup'])
+            self.assertLessEqual(result['speedup'], result['speedup_max'])
+            self.assertGreater(result['plain_tokens_per_second'], 0)
+            self.assertLessEqual(result['accepted'], result['drafted'])
+            self.assertGreaterEqual(result['tokens_per_step'], 1)
+            # A step gives one token, and one more for each draft that was right.
+            tokens = 2 * 12 * result['batch']
+            self.assertAlmostEqual(result['tokens_per_step'], tokens / (tokens - result['accepted']), places=9)
+        self.assertEqual(bench['results'][2]['accepted'], bench['results'][2]['drafted'])
+
+    def test_every_field_is_explained(self):
+        bench = self.json_of('bench', bundled_model(), *SPECULATE)
+        readme = README.read_text(encoding='utf-8')
+        fields = {*bench, *bench['results'][0]}
+        self.assertEqual([field for field in sorted(fields) if f'`{field}`' not in readme], [])
+
+    def test_people_get_a_table_and_a_chart(self):
+        with tempfile.TemporaryDirectory() as folder:
+            chart = pathlib.Path(folder) / 'chart.svg'
+            text = self.succeed('bench', bundled_model(), *SPECULATE, '--chart', str(chart)).decode()
+            root = ElementTree.parse(chart).getroot()
+        self.assertRegex(text, r' on cpu/\w+, \d+ threads, 12 tokens a stream\n')
+        for row in ('replay, 20 % right +1', 'replay, 20 % right +3', 'replay, 100 % right +3', 'prompt lookup +3'):
+            self.assertRegex(text, rf'(?m)^{row} ')
+        space = '{http://www.w3.org/2000/svg}'
+        self.assertEqual(root.tag, f'{space}svg')
+        self.assertEqual(len(root.findall(f'{space}polyline')), 3)
+        self.assertIn('prompt lookup', [element.text for element in root.iter(f'{space}text')])
+
+    def test_wrong_usage_is_named(self):
+        for flags, says in ((('--acceptance', '20'), '--speculate'), (('--chart', 'x.svg'), '--speculate'),
+                            (('--speculate', '--pp', '8'), '--pp'), (('--speculate', '--depth', '8'), '--depth'),
+                            (('--speculate', '--loads', '2'), '--loads'), (('--speculate', '--tg', '0'), '--tg'),
+                            (('--speculate', '--acceptance', '101'), '--acceptance'),
+                            (('--speculate', '--acceptance', '-1'), '--acceptance'),
+                            (('--speculate', '--acceptance', 'most'), '--acceptance'),
+                            (('--speculate', '--batch', '0'), '--batch'), (('--speculate', '--repeat', '0'), '--repeat')):
+            self.refuse(WRONG_USAGE, 'bench', bundled_model(), *flags, says=says)
+
+    def test_what_cannot_be_done_is_a_failure(self):
+        self.refuse(FAILED, 'bench', bundled_model(), '--speculate', '--tg', '100000', says='context')
+        self.refuse(FAILED, 'bench', bundled_model(), '--speculate', '--chart', '/no-such-folder/x.svg',
+                    says='/no-such-folder/x.svg')
+        self.refuse(FAILED, 'bench', 'no-such-file.gguf', '--speculate', says='no-such-file')
 
 
 if __name__ == '__main__':

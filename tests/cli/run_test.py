@@ -27,6 +27,7 @@ class RunTest(ProgramTest):
             self.assertIsInstance(run[field], float)
             self.assertGreater(run[field], 0)
         self.assertEqual((run['drafted'], run['accepted']), (0, 0))
+        self.assertNotIn('speculation', run)
         self.assertIsInstance(run['seed'], int)
         self.assertGreater(len(run['fingerprint']), 10)
 
@@ -52,6 +53,36 @@ class RunTest(ProgramTest):
         first = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '24')
         again = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '24', '--temp', '0', '--draft', 'none')
         self.assertEqual(first['tokens'], again['tokens'])
+
+    def test_look_up_changes_no_token(self):
+        # A prompt that repeats itself, so that there is something to find.
+        for flags in (('--temp', '0'), ('--temp', '0.9', '--seed', '4')):
+            arguments = ('run', bundled_model(), '-p', f'{PROMPT}. {PROMPT}. {PROMPT}', '-n', '80', '--ignore-eos', *flags)
+            plain = self.json_of(*arguments, '--draft', 'none')
+            self.assertNotIn('speculation', plain)
+            self.assertEqual((plain['drafted'], plain['accepted']), (0, 0))
+            for most in ((), ('--draft-max', '2'), ('--draft-max', '16')):
+                run = self.json_of(*arguments, '--draft', 'lookup', *most)
+                self.assertEqual((run['tokens'], run['text']), (plain['tokens'], plain['text']), (flags, most))
+                self.check_speculation(run, int(most[1]) if most else 8)
+
+    def check_speculation(self, run, most):
+        """What a run says of its drafts adds up. Whether there were any is a matter of measured times."""
+        speculation = run['speculation']
+        lengths = speculation['draft_lengths']
+        self.assertEqual(len(lengths), speculation['steps'])
+        self.assertTrue(all(0 <= length <= most for length in lengths), lengths)
+        self.assertEqual(sum(lengths), run['drafted'])
+        self.assertLessEqual(run['accepted'], run['drafted'])
+        self.assertEqual(speculation['steps'] + run['accepted'], len(run['tokens']))
+        self.assertAlmostEqual(speculation['tokens_per_step'], len(run['tokens']) / speculation['steps'], places=9)
+        self.assertGreaterEqual(speculation['draft_ms'], 0)
+
+    def test_drafts_of_none_are_none(self):
+        arguments = ('run', bundled_model(), '-p', PROMPT, '-n', '8', '--ignore-eos', '--draft', 'lookup')
+        self.assertEqual(self.json_of(*arguments, '--draft-max', '0')['drafted'], 0)
+        empty = self.json_of('run', bundled_model(), '-p', PROMPT, '-n', '0', '--draft', 'lookup')
+        self.assertEqual((empty['speculation']['steps'], empty['speculation']['tokens_per_step']), (0, None))
 
     def test_threads_and_tier_do_not_change_a_token(self):
         arguments = ('run', bundled_model(), '-p', PROMPT, '-n', '32', '--temp', '0.8', '--seed', '11', '--ignore-eos')

@@ -88,15 +88,24 @@ class UsageTest(ProgramTest):
         self.refuse(FAILED, 'plan', program.tiny_model(), '--device', 'cuda:12345', says='--device: ')
 
     def test_what_is_not_built_yet_says_so(self):
-        for drafter in ('lookup', 'draft.gguf'):
+        for drafter in ('draft.gguf', 'Lookup', ''):
             self.refuse(FAILED, 'run', 'model.gguf', '-p', 'x', '--draft', drafter,
-                        says='speculation is not built yet')
+                        says='draft models are not built yet; --draft takes lookup and none')
         self.refuse(FAILED, 'eval', 'model.gguf', '--text', 'x', '--reference', 'y', says='not built yet')
 
     def test_flags_of_run_that_go_together(self):
         self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', '--logprobs', says='--json')
         self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', '--stop', '', says='--stop')
         self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', '--draft-max', '4', says='--draft')
+        for most in ('99', '17', '-2'):
+            self.refuse(WRONG_USAGE, 'run', 'model.gguf', '-p', 'x', '--draft', 'lookup', '--draft-max', most,
+                        says='--draft-max: ')
+
+    def test_help_of_bench_names_speculation(self):
+        text = self.succeed('bench', '--help').decode()
+        for flag in ('--speculate', '--acceptance', '--chart'):
+            self.assertRegex(text, rf'\n  {flag} ')
+        self.assertNotIn('not built yet', text)
 
     def test_help_of_run_names_special_tokens(self):
         self.assertRegex(self.succeed('run', '--help').decode(), r'\n  --special +special tokens in the prompt')

@@ -18,6 +18,7 @@
 #include "loading.h"
 #include "number_list.h"
 #include "peak_memory.h"
+#include "speculation_run.h"
 #include "terminal.h"
 
 namespace llmrt::cli {
@@ -32,6 +33,8 @@ struct BenchFlags {
   std::optional<int64_t> repeat;
   std::optional<int64_t> loads;
   bool speculate = false;
+  std::optional<std::string> acceptance_text;
+  std::optional<std::string> chart;
   bool json = false;
   EngineFlags engine;
   std::vector<int64_t> depths = {0};
@@ -55,7 +58,14 @@ Outcome CheckBenchFlags(BenchFlags* flags) {
   if (flags->batch_text) {
     LLMRT_CLI_TRY(ParseNumberList(*flags->batch_text, "--batch", 1, &flags->batches));
   }
-  return flags->speculate ? Failed("bench --speculate is not built yet") : Done();
+  if (!flags->speculate && (flags->acceptance_text || flags->chart)) {
+    return WrongUsage("--acceptance and --chart go with --speculate");
+  }
+  if (flags->speculate && (flags->prompt || flags->depth_text || flags->loads)) {
+    return WrongUsage("--pp, --depth and --loads do not go with --speculate");
+  }
+  if (flags->speculate && generated == 0) return WrongUsage("--tg is 2 or more with --speculate");
+  return Done();
 }
 
 Outcome ParseBenchFlags(const std::vector<std::string>& arguments, BenchFlags* flags,
@@ -78,12 +88,36 @@ Outcome ParseBenchFlags(const std::vector<std::string>& arguments, BenchFlags* f
               &flags->batch_text);
   parser.Integer("--repeat", "measurements of each (3)", &flags->repeat);
   parser.Integer("--loads", "times that the model is loaded (3)", &flags->loads);
-  parser.Switch("--speculate", "not built yet", &flags->speculate);
+  parser.Switch("--speculate", "measure what speculation gains, by batch and acceptance, instead",
+                &flags->speculate);
+  parser.Text("--acceptance",
+              "per cent of a replayed draft that are right, or a list (20,40,60,80,90)",
+              &flags->acceptance_text);
+  parser.Text("--chart", "file for a chart of --speculate, as SVG", &flags->chart);
   parser.Switch("--json", "one JSON object on stdout", &flags->json);
   flags->engine.AddTo(&parser);
   LLMRT_CLI_TRY(ParseOrHelp(&parser, arguments, helped));
   if (*helped) return Done();
   return CheckBenchFlags(flags);
+}
+
+// Other defaults: pairs of runs, in which the engine learns what pays, and many widths.
+Outcome Speculate(const BenchFlags& flags) {
+  SpeculationFlags speculation;
+  speculation.model = flags.model;
+  if (flags.batch_text) speculation.batches = flags.batches;
+  if (flags.acceptance_text) {
+    LLMRT_CLI_TRY(
+        ParseNumberList(*flags.acceptance_text, "--acceptance", 0, &speculation.acceptances));
+    for (const int64_t acceptance : speculation.acceptances) {
+      if (acceptance > 100) return WrongUsage("--acceptance is per cent, 0 to 100");
+    }
+  }
+  speculation.generated = flags.generated.value_or(speculation.generated);
+  speculation.pairs = flags.repeat.value_or(speculation.pairs);
+  speculation.chart = flags.chart.value_or("");
+  speculation.json = flags.json;
+  return MeasureSpeculation(speculation, flags.engine);
 }
 
 // What was not given is shortened to what a model of a short context can do.
@@ -133,21 +167,8 @@ Outcome GetPlan(const std::string& path, llmrt_options* options, llmrt_plan* pla
   return Check(llmrt_model_plan(model.get(), options, plan));
 }
 
-// "cpu/avx2" of "build=...;device=cpu/avx2;...".
-std::string DeviceOf(const std::string& fingerprint) {
-  constexpr std::string_view kKey = ";device=";
-  const size_t place = fingerprint.find(kKey);
-  if (place == std::string::npos) return "unknown";
-  const size_t first = place + kKey.size();
-  return fingerprint.substr(first, fingerprint.find(';', first) - first);
-}
-
 Outcome DescribeEngine(llmrt_engine* engine, BenchReport* report) {
-  LLMRT_CLI_TRY(GetText(
-      [engine](char* buffer, int64_t capacity, int64_t* length) {
-        return llmrt_engine_get_fingerprint(engine, buffer, capacity, length);
-      },
-      &report->fingerprint));
+  LLMRT_CLI_TRY(GetFingerprint(engine, &report->fingerprint));
   report->device = DeviceOf(report->fingerprint);
   auto info = Sized<llmrt_engine_info>();
   LLMRT_CLI_TRY(Check(llmrt_engine_get_info(engine, &info)));
@@ -268,6 +289,7 @@ Outcome BenchCommand(const std::vector<std::string>& arguments) {
   bool helped = false;
   LLMRT_CLI_TRY(ParseBenchFlags(arguments, &flags, &helped));
   if (helped) return Done();
+  if (flags.speculate) return Speculate(flags);
   LLMRT_CLI_TRY(SetDefaults(&flags));
   Options options;
   LLMRT_CLI_TRY(flags.engine.MakeOptions(&options));

@@ -38,8 +38,9 @@ Outcome ParseRunFlags(const std::vector<std::string>& arguments, RunFlags* flags
                 &flags->special);
   flags->sampling.AddTo(&parser);
   parser.TextList("--stop", "end before this string; may be given again", &flags->stop_strings);
-  parser.Text("--draft", "drafter of speculative decoding: none", &flags->draft);
-  parser.Integer("--draft-max", "most tokens to draft at once", &flags->draft_max);
+  parser.Text("--draft", "where drafts of speculative decoding come from: lookup or none (none)",
+              &flags->draft);
+  parser.Integer("--draft-max", "most tokens to draft in a step, up to 16 (8)", &flags->draft_max);
   parser.Switch("--logprobs", "with --json: log-probability of every token", &flags->logprobs);
   parser.Switch("--json", "one JSON object on stdout", &flags->json);
   flags->engine.AddTo(&parser);
@@ -47,11 +48,18 @@ Outcome ParseRunFlags(const std::vector<std::string>& arguments, RunFlags* flags
   if (*helped) return Done();
   if (!flags->prompt) return WrongUsage("-p is missing");
   if (flags->logprobs && !flags->json) return WrongUsage("--logprobs goes with --json");
-  if (flags->draft && *flags->draft != "none") {
-    return Failed("speculation is not built yet; --draft takes none only");
+  if (flags->draft && *flags->draft != "none" && *flags->draft != "lookup") {
+    return Failed("draft models are not built yet; --draft takes lookup and none");
   }
   if (flags->draft_max && !flags->draft) return WrongUsage("--draft-max goes with --draft");
   return Done();
+}
+
+Outcome MakeEngineOptions(const RunFlags& flags, Options* options) {
+  LLMRT_CLI_TRY(flags.engine.MakeOptions(options));
+  if (!flags.draft || *flags.draft == "none") return Done();
+  LLMRT_CLI_TRY(SetInteger(options->get(), LLMRT_ENGINE_DRAFT_MAX, "--draft-max", flags.draft_max));
+  return Check(llmrt_options_set_i64(options->get(), LLMRT_ENGINE_DRAFT_LOOKUP, 1));
 }
 
 Outcome MakeStreamOptions(const RunFlags& flags, Options* options) {
@@ -94,16 +102,27 @@ nlohmann::json TimeToFirstToken(const llmrt_stream_info& info) {
   return static_cast<double>(info.ttft_us) / 1000.0;
 }
 
+// What speculation did: how much of it was right, what it gained, what drafting took, and how many
+// tokens were drafted in each step.
+nlohmann::ordered_json Speculation(const llmrt_engine_info& engine, const Generation& generation) {
+  const llmrt_stream_info& info = generation.info;
+  nlohmann::ordered_json object;
+  object["steps"] = info.steps;
+  object["tokens_per_step"] = info.steps > 0
+                                  ? nlohmann::json(static_cast<double>(info.generated_tokens) /
+                                                   static_cast<double>(info.steps))
+                                  : nlohmann::json();
+  object["draft_ms"] = static_cast<double>(engine.draft_us) / 1000.0;
+  object["draft_lengths"] = generation.draft_lengths;
+  return object;
+}
+
 Outcome PrintJson(const RunFlags& flags, llmrt_engine* engine, llmrt_session* session,
                   const Generation& generation) {
   std::vector<int32_t> prompt_tokens;
   LLMRT_CLI_TRY(GetPromptTokens(session, generation, &prompt_tokens));
   std::string fingerprint;
-  LLMRT_CLI_TRY(GetText(
-      [engine](char* buffer, int64_t capacity, int64_t* length) {
-        return llmrt_engine_get_fingerprint(engine, buffer, capacity, length);
-      },
-      &fingerprint));
+  LLMRT_CLI_TRY(GetFingerprint(engine, &fingerprint));
   const llmrt_stream_info& info = generation.info;
   nlohmann::ordered_json object;
   object["text"] = generation.text;
@@ -115,6 +134,11 @@ Outcome PrintJson(const RunFlags& flags, llmrt_engine* engine, llmrt_session* se
   object["tpot_ms"] = TimePerOutputToken(info);
   object["drafted"] = info.drafted;
   object["accepted"] = info.accepted;
+  if (flags.draft && *flags.draft != "none") {
+    auto engine_info = Sized<llmrt_engine_info>();
+    LLMRT_CLI_TRY(Check(llmrt_engine_get_info(engine, &engine_info)));
+    object["speculation"] = Speculation(engine_info, generation);
+  }
   object["cached_tokens"] = info.cached_tokens;
   object["seed"] = info.seed;
   object["fingerprint"] = fingerprint;
@@ -144,7 +168,7 @@ Outcome RunCommand(const std::vector<std::string>& arguments) {
   if (helped) return Done();
   Options engine_options;
   Options stream_options;
-  LLMRT_CLI_TRY(flags.engine.MakeOptions(&engine_options));
+  LLMRT_CLI_TRY(MakeEngineOptions(flags, &engine_options));
   LLMRT_CLI_TRY(MakeStreamOptions(flags, &stream_options));
 
   const InterruptScope interrupt;

@@ -46,6 +46,16 @@ std::string StreamMessage(llmrt_stream* stream) {
   return outcome.ok() && !message.empty() ? message : "the stream failed";
 }
 
+Outcome GetDraftLengths(llmrt_stream* stream, Generation* generation) {
+  std::vector<int32_t>& lengths = generation->draft_lengths;
+  lengths.resize(static_cast<size_t>(generation->info.steps));
+  int64_t count = 0;
+  LLMRT_CLI_TRY(
+      Check(llmrt_stream_draft_lengths(stream, 0, lengths.data(), generation->info.steps, &count)));
+  lengths.resize(static_cast<size_t>(count));
+  return Done();
+}
+
 }  // namespace
 
 Outcome Submit(llmrt_session* session, llmrt_options* options, Stream* stream) {
@@ -64,6 +74,7 @@ Outcome ReadToEnd(llmrt_stream* stream, const InterruptScope& interrupt, const T
   }
   generation->info = Sized<llmrt_stream_info>();
   LLMRT_CLI_TRY(Check(llmrt_stream_get_info(stream, &generation->info)));
+  LLMRT_CLI_TRY(GetDraftLengths(stream, generation));
   return generation->finish_reason == LLMRT_FINISH_ERROR ? Failed(StreamMessage(stream)) : Done();
 }
 

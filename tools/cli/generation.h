@@ -18,6 +18,7 @@ struct Generation {
   std::vector<float> logprobs;  // of tokens; zeros unless the stream was asked for them
   int32_t finish_reason = LLMRT_FINISH_NONE;
   llmrt_stream_info info = {};
+  std::vector<int32_t> draft_lengths;  // by step; empty where the stream could not draft
 };
 
 // Gets text as it comes, in whole characters.

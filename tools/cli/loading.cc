@@ -43,4 +43,20 @@ Outcome GetModel(llmrt_engine* engine, Model* model) {
   return Done();
 }
 
+Outcome GetFingerprint(llmrt_engine* engine, std::string* fingerprint) {
+  return GetText(
+      [engine](char* buffer, int64_t capacity, int64_t* length) {
+        return llmrt_engine_get_fingerprint(engine, buffer, capacity, length);
+      },
+      fingerprint);
+}
+
+std::string DeviceOf(const std::string& fingerprint) {
+  constexpr std::string_view kKey = ";device=";
+  const size_t place = fingerprint.find(kKey);
+  if (place == std::string::npos) return "unknown";
+  const size_t first = place + kKey.size();
+  return fingerprint.substr(first, fingerprint.find(';', first) - first);
+}
+
 }  // namespace llmrt::cli

@@ -17,4 +17,8 @@ Outcome CreateSession(llmrt_engine* engine, Session* session);
 // The model that the engine loaded.
 Outcome GetModel(llmrt_engine* engine, Model* model);
 
+Outcome GetFingerprint(llmrt_engine* engine, std::string* fingerprint);
+// "cpu/avx2" of "build=...;device=cpu/avx2;...".
+std::string DeviceOf(const std::string& fingerprint);
+
 }  // namespace llmrt::cli

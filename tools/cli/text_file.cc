@@ -22,4 +22,13 @@ Outcome ReadTextFile(const std::string& path, std::string* text) {
   return Done();
 }
 
+Outcome WriteTextFile(const std::string& path, const std::string& text) {
+  std::FILE* const file = std::fopen(path.c_str(), "wb");
+  if (file == nullptr) return Failed(path + ": " + std::strerror(errno));
+  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  // A full disk may show only when the file is closed.
+  if (std::fclose(file) == 0 && written) return Done();
+  return Failed(path + ": " + std::strerror(errno));
+}
+
 }  // namespace llmrt::cli

@@ -1,4 +1,4 @@
-// A text file, whole.
+// Text files, whole.
 #pragma once
 
 #include <string>
@@ -8,5 +8,6 @@
 namespace llmrt::cli {
 
 Outcome ReadTextFile(const std::string& path, std::string* text);
+Outcome WriteTextFile(const std::string& path, const std::string& text);
 
 }  // namespace llmrt::cli
