@@ -320,7 +320,8 @@ LLMRT_API llmrt_status llmrt_options_set_job_hook(llmrt_options* options, llmrt_
  *
  * It is called between two steps, on the engine's thread or the one that pumps, which waits for it:
  * it should return within microseconds. It must not call into the library. With `user` it must stay
- * valid until the stream's terminal event has been read, or the engine is closed or freed. One that
+ * valid until the stream's terminal event has been read, or get_info has said FINISHED; of a stream
+ * that is released before, until the engine is closed. One that
  * fails, or returns what is no token, is not called again for this stream: a warning in the log
  * says why, and the stream goes on.
  */

@@ -301,6 +301,7 @@ LLMRT_512_INLINE void AddShortTile(const uint8_t* panel, int64_t first, int64_t 
   StoredSum acc[kRows];
   for (StoredSum& sum : acc) Assign(sum, _mm512_setzero_ps());
   for (int64_t b = 0; b < count; ++b) {
+    if (band.ahead != 0) PrefetchBlock<kType>(panel, first + b, band.ahead);
     AddBlock<Engine, kType, kRows>(UnpackBlock<kType>(panel, first + b), band.tiles[b], acc);
   }
   for (int i = 0; i < kRows; ++i) AddTo(totals[i], Value(acc[i]));

@@ -15,6 +15,16 @@ using speculation::DraftTask;
 using speculation::Offer;
 using speculation::PlainStep;
 
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double MicrosSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+}  // namespace
+
 Drafting::Drafting(int64_t streams_max, int32_t vocab_size, speculation::StepCost cost,
                    LogRing& log)
     : cost_(std::move(cost)), policy_(cost_), host_(vocab_size), log_(log) {
@@ -25,9 +35,9 @@ Drafting::Drafting(int64_t streams_max, int32_t vocab_size, speculation::StepCos
   task_of_.reserve(streams);
 }
 
-int64_t Drafting::HeapBytes(int64_t streams_max, int64_t rows_max) {
+int64_t Drafting::HeapBytes(int64_t streams_max) {
   using memory::HeapBytesOf;
-  return HeapBytesOf(sizeof(Drafting)) + speculation::StepCost::HeapBytes(rows_max) +
+  return HeapBytesOf(sizeof(Drafting)) + speculation::StepCost::HeapBytes() +
          HeapBytesOf(streams_max * int64_t{sizeof(Task)}) +
          HeapBytesOf(streams_max * int64_t{sizeof(DraftCandidate)}) +
          HeapBytesOf(streams_max * int64_t{sizeof(DraftTask*)}) +
@@ -68,12 +78,14 @@ void Drafting::Plan(scheduler::Scheduler& scheduler) {
   draft_us_ = 0;
   task_of_.assign(planned.size(), -1);
   PlainStep step = {.draft_rows_max = scheduler.spare_rows()};
+  if (step.draft_rows_max == 0) return;
   for (const scheduler::Assignment& assignment : planned) step.rows += assignment.count;
   step.tokens = step.rows;
   for (size_t i = 0; i < planned.size(); ++i) {
     ActiveStream& stream = *static_cast<ActiveStream*>(planned[i].request);
+    if (stream.drafts == nullptr || stream.pending() != 1) continue;
     const int64_t length_max = stream.DraftsMax();
-    if (stream.drafts == nullptr || stream.pending() != 1 || length_max < 1) continue;
+    if (length_max < 1) continue;
     const Offers offers = OffersFor(stream, step, length_max);
     if (offers.count == 0) continue;
     task_of_[i] = static_cast<int64_t>(tasks_.size());
@@ -109,16 +121,13 @@ absl::Span<const int32_t> Drafting::TokensOf(int64_t task) const {
 }
 
 void Drafting::EndTurn(Task& task) {
-  if (!task.draft.status.ok()) {
+  if (task.draft.failure != speculation::DraftFailure::kNone) {
     log_.Add(LogLevel::kWarning, [&] {
-      return absl::StrCat("a stream's drafter was dropped: ", task.draft.status.message());
+      return absl::StrCat("a stream's drafter was dropped: ", host_.Describe(task.draft));
     });
-    task.draft.status = absl::OkStatus();
+    task.draft.failure = speculation::DraftFailure::kNone;
   }
-  if (task.draft.drafted > 0) return;
-  // To have no idea is to be wrong, as far as a grant's worth goes.
-  task.offers.drafter[task.turn]->Learn(*task.draft.stream, 1, 0);
-  ++task.turn;
+  if (task.draft.drafted == 0) ++task.turn;
 }
 
 bool Drafting::RunDrafter(Drafter& drafter, absl::FunctionRef<bool()> stop) {
@@ -137,22 +146,31 @@ bool Drafting::RunDrafter(Drafter& drafter, absl::FunctionRef<bool()> stop) {
   return true;
 }
 
+void Drafting::Prepare(ActiveStream& stream) {
+  const Clock::time_point start = Clock::now();
+  lookup_.Prepare(*stream.drafts, stream.session->tokens);
+  draft_us_ += MicrosSince(start);
+}
+
 bool Drafting::Run(absl::FunctionRef<bool()> stop) {
-  using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
   bool done = true;
   // Who had nothing leaves the turn to the next one.
   for (size_t turn = 0; done && turn < kDrafters; ++turn) {
     done = RunDrafter(host_, stop) && RunDrafter(lookup_, stop);
   }
-  draft_us_ += std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+  draft_us_ += MicrosSince(start);
   return done;
 }
 
 void Drafting::Learn(int64_t task, int64_t kept) {
   Task& done = tasks_[static_cast<size_t>(task)];
-  if (done.draft.drafted == 0) return;
-  done.offers.drafter[done.turn]->Learn(*done.draft.stream, done.draft.drafted, kept);
+  speculation::StreamDrafts& stream = *done.draft.stream;
+  // To have no idea is to be wrong, as far as a grant's worth goes.
+  for (size_t i = 0; i < done.turn; ++i) done.offers.drafter[i]->Learn(stream, 1, 0);
+  if (done.draft.drafted > 0) {
+    done.offers.drafter[done.turn]->Learn(stream, done.draft.drafted, kept);
+  }
 }
 
 }  // namespace llmrt::engine

@@ -27,7 +27,7 @@ class Drafting {
  public:
   // For up to `streams_max` streams in a step. `cost` was measured on this machine.
   Drafting(int64_t streams_max, int32_t vocab_size, speculation::StepCost cost, LogRing& log);
-  static int64_t HeapBytes(int64_t streams_max, int64_t rows_max);
+  static int64_t HeapBytes(int64_t streams_max);
 
   // A stream that was submitted.
   void Welcome(ActiveStream& stream);
@@ -35,7 +35,7 @@ class Drafting {
   // Gives the planned step rows for drafts, as many as pay.
   void Plan(scheduler::Scheduler& scheduler);
   // Reads what a stream in the step has said; also called without the lock.
-  void Prepare(ActiveStream& stream) { lookup_.Prepare(*stream.drafts, stream.session->tokens); }
+  void Prepare(ActiveStream& stream);
   // Drafts for all of them; false: `stop` said so.
   bool Run(absl::FunctionRef<bool()> stop);
 

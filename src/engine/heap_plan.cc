@@ -57,8 +57,7 @@ int64_t LoadedHeapBytes(const HeapShape& shape, int64_t kv_blocks) {
          scheduler::Scheduler::HeapBytes(shape.running_max) +
          sampling::Sampler::ScratchBytes(shape.vocab_size) +
          Step::HeapBytes(shape.limits, shape.running_max) +
-         (shape.draft_max > 0 ? Drafting::HeapBytes(shape.running_max, shape.limits.logit_rows)
-                              : 0);
+         (shape.draft_max > 0 ? Drafting::HeapBytes(shape.running_max) : 0);
 }
 
 int64_t SessionHeapBytes(const HeapShape& shape, int64_t context_length) {

@@ -25,7 +25,7 @@ class MeasuredStep {
   }
 
   // Microseconds.
-  absl::StatusOr<double> Run(model::ForwardPass& pass) {
+  absl::StatusOr<double> Run(model::ForwardPass& pass, absl::FunctionRef<bool()> stop) {
     using Clock = std::chrono::steady_clock;
     const backend::Batch batch = {.tokens = tokens_,
                                   .positions = positions_,
@@ -34,8 +34,12 @@ class MeasuredStep {
     const Clock::time_point start = Clock::now();
     absl::Status status = pass.Begin(batch, positions_);  // every row gives logits
     if (!status.ok()) return status;
-    const absl::StatusOr<bool> done = pass.AdvanceTimed(kSliceUs, [] { return false; });
+    const absl::StatusOr<bool> done = pass.AdvanceTimed(kSliceUs, stop);
     if (!done.ok()) return done.status();
+    if (!*done) {
+      pass.Abandon();
+      return absl::CancelledError("the load was cancelled");
+    }
     // A device is waited for.
     const absl::StatusOr<absl::Span<const float>> logits = pass.Logits(0);
     if (!logits.ok()) return logits.status();
@@ -54,18 +58,20 @@ class MeasuredStep {
 
 }  // namespace
 
-absl::StatusOr<speculation::StepCost> MeasureStepCost(model::ForwardPass& pass, int64_t block_size,
-                                                      int64_t kv_blocks, int64_t rows_max) {
-  const int64_t rows_that_fit = std::max<int64_t>(1, std::min(rows_max, kv_blocks * block_size));
-  std::vector<int64_t> rows = speculation::StepCost::RowsToMeasure(rows_that_fit);
+absl::StatusOr<speculation::StepCost> MeasureStepCost(model::ForwardPass& pass,
+                                                      const MeasuredSteps& steps,
+                                                      absl::FunctionRef<bool()> stop) {
+  const int64_t positions = std::min(steps.kv_blocks * steps.block_size, steps.context_length);
+  std::vector<int64_t> rows = speculation::StepCost::RowsToFollow(steps.rows_max);
   std::vector<double> us;
   us.reserve(rows.size());
   for (const int64_t count : rows) {
-    MeasuredStep step(count, block_size);
+    if (!us.empty() && count > std::min(positions, speculation::StepCost::kMeasuredMax)) break;
+    MeasuredStep step(count, steps.block_size);
     // The first run of the first one warms up; afterwards one is enough: engines follow what their
     // steps really take.
     for (int run = us.empty() ? 0 : 1; run < 2; ++run) {
-      const absl::StatusOr<double> taken = step.Run(pass);
+      const absl::StatusOr<double> taken = step.Run(pass, stop);
       if (!taken.ok()) return taken.status();
       if (run == 1) us.push_back(*taken);
     }

@@ -90,13 +90,18 @@ absl::Status Allocate(Resources& resources, const FractionCallback& progress) {
 }
 
 // After all else: what a step costs is measured on what was loaded.
-absl::Status PrepareDrafting(Resources& resources, const EngineOptions& options, LogRing& log) {
+absl::Status PrepareDrafting(Resources& resources, const EngineOptions& options, LogRing& log,
+                             const FractionCallback& progress) {
   const LoadPlan& plan = resources.plan;
   const int64_t rows_max = plan.limits.logit_rows;
-  absl::StatusOr<speculation::StepCost> cost = speculation::StepCost({1, rows_max}, {1, 1});
+  absl::StatusOr<speculation::StepCost> cost = speculation::StepCost({1, rows_max + 1}, {1, 1});
   if (!options.free_drafts) {
-    cost = MeasureStepCost(*resources.pass, plan.kv_shape.block_size, plan.numbers.kv_blocks,
-                           rows_max);
+    cost = MeasureStepCost(*resources.pass,
+                           {.rows_max = rows_max,
+                            .block_size = plan.kv_shape.block_size,
+                            .kv_blocks = plan.numbers.kv_blocks,
+                            .context_length = plan.limits.context_length},
+                           [&] { return !progress(1); });
   }
   if (!cost.ok()) return cost.status();
   resources.drafting =
@@ -150,7 +155,9 @@ absl::Status LoadOnto(Resources& resources, const EngineOptions& options, LogRin
   if (!status.ok()) return status;
   if (!progress(0)) return absl::CancelledError("the load was cancelled");
   status = Allocate(resources, progress);
-  if (status.ok() && DraftMax(options) > 0) status = PrepareDrafting(resources, options, log);
+  if (status.ok() && DraftMax(options) > 0) {
+    status = PrepareDrafting(resources, options, log, progress);
+  }
   if (!status.ok()) return status;
   resources.fingerprint = Fingerprint(resources, options);
   return absl::OkStatus();

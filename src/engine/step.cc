@@ -329,6 +329,7 @@ StepCounts Step::Commit() {
   }
   resources_.scheduler->Commit();
   if (resources_.drafting != nullptr) resources_.drafting->Clear();
+  ForgetDraws();
   items_.clear();
   phase_ = Phase::kIdle;
   return counts;
@@ -524,6 +525,11 @@ double Step::Progress() const {
   return phase_ == Phase::kPass ? resources_.pass->Progress() : 1;
 }
 
+void Step::ForgetDraws() {
+  // Those that nobody took may hold lists of the best tokens.
+  for (int64_t i = 0; i < num_results_; ++i) results_[static_cast<size_t>(i)] = {};
+}
+
 void Step::Fail(const absl::Status& status) {
   for (Item& item : items_) item.owner->stream->Finish(FinishReason::kError, status);
   Abandon();
@@ -534,6 +540,7 @@ void Step::Abandon() {
   resources_.scheduler->Rollback();
   if (resources_.drafting != nullptr) resources_.drafting->Clear();
   for (Item& item : items_) item.owner->in_step = false;
+  ForgetDraws();
   items_.clear();
   removals_.clear();
   phase_ = Phase::kIdle;

@@ -126,6 +126,7 @@ class Step {
   // Returns how many of the item's rows keep their KV.
   int64_t CommitItem(Item& item, StepCounts& counts);
   int64_t CommitDraws(Item& item, StepCounts& counts);
+  void ForgetDraws();
   void CommitToken(Item& item, sampling::Draw draw, bool drafted);
 
   Resources& resources_;

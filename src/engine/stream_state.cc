@@ -348,10 +348,11 @@ absl::StatusOr<int64_t> StreamState::PromptLogprobs(int64_t first, absl::Span<fl
 absl::StatusOr<int64_t> StreamState::DraftLengths(int64_t first, absl::Span<int32_t> out) const {
   std::lock_guard<std::mutex> lock(mu_);
   const auto known = static_cast<int64_t>(draft_lengths_.size());
-  if (first < 0 || first > known) {
+  if (first < 0 || first > info_.steps) {
     return absl::OutOfRangeError(
-        absl::StrCat("step ", first, " was not run; the stream has had ", known, " steps"));
+        absl::StrCat("first is ", first, "; the stream has had ", info_.steps, " steps"));
   }
+  if (first >= known) return 0;
   const int64_t count = std::min(known - first, static_cast<int64_t>(out.size()));
   std::copy_n(draft_lengths_.begin() + first, count, out.begin());
   return count;

@@ -6,7 +6,7 @@ namespace llmrt::speculation {
 namespace {
 
 // Drafts must promise this much more than no drafts: costs and chances are estimates.
-constexpr double kGainMin = 1.02;
+constexpr double kGainMin = 1.05;
 
 // Of the time of all steps, what trials may take; and the most that is saved up, in steps.
 constexpr double kTrialShare = 0.005;
@@ -61,9 +61,9 @@ int64_t DraftPolicy::Plan(const PlainStep& step, absl::Span<DraftCandidate> cand
       tokens += next->next;
       draft_us += next->us_a_token;
       SetLength(*next, next->length + 1);
-      const double us = cost_.Us(step.rows + rows) + draft_us;
+      const double us = cost_.Us(step.rows + rows);
       could_pay = could_pay || plain_tokens + static_cast<double>(rows) > rate_min * us;
-      const double rate = tokens / us;
+      const double rate = tokens / (us + draft_us);
       if (!give && rate > best_rate) {
         best_rate = rate;
         best_rows = rows;
@@ -83,6 +83,8 @@ int64_t DraftPolicy::PlanTrial(const PlainStep& step, int64_t draft_rows,
     DraftCandidate& candidate = candidates[index];
     if (candidate.length > 0 || candidate.length_max < 1) continue;
     const double us = cost_.Us(rows + 1) - cost_.Us(rows) + candidate.us_a_token;
+    // What costs more than is ever saved up is not tried; what costs less is waited for.
+    if (us > kTrialStepsMax * cost_.Us(step.rows)) continue;
     if (us > trial_us_) return 0;
     trial_us_ -= us;
     next_trial_ = index + 1;

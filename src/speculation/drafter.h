@@ -45,6 +45,9 @@ struct Offer {
   double us_a_token = 0;
 };
 
+// Why a stream's own drafter was dropped; `failure_value` of the task says more.
+enum class DraftFailure : uint8_t { kNone, kThrew, kNegative, kTooMany, kNoToken };
+
 // One stream's part of a drafting round.
 struct DraftTask {
   StreamDrafts* stream = nullptr;
@@ -52,7 +55,8 @@ struct DraftTask {
   int64_t granted = 0;                    // tokens to draft, 1 to kDraftMax
   int64_t drafted = 0;                    // tokens that were
   std::array<int32_t, kDraftMax> tokens;  // the first `drafted` count
-  absl::Status status;                    // why the stream's own drafter was dropped
+  DraftFailure failure = DraftFailure::kNone;
+  int64_t failure_value = 0;
 };
 
 class Drafter {

@@ -1,6 +1,8 @@
 // What the host proposes, stream by stream: templates, completions, scripts of a game.
 #pragma once
 
+#include <string>
+
 #include "speculation/drafter.h"
 
 namespace llmrt::speculation {
@@ -11,14 +13,15 @@ class HostDrafter : public Drafter {
 
   void Welcome(StreamDrafts& stream) override;
   Offer MakeOffer(StreamDrafts& stream, absl::Span<const int32_t> history) override;
-  // A host's drafter that fails, throws, or proposes what is no token is dropped; the task's status
-  // says why.
+  // A host's drafter that fails, throws, or proposes what is no token is dropped; the task says
+  // why. No text is made here: memory that runs out must not end the step for the other streams.
   absl::StatusOr<bool> Draft(absl::Span<DraftTask* const> tasks,
                              absl::FunctionRef<bool()> stop) override;
+  std::string Describe(const DraftTask& task) const;
   void Learn(StreamDrafts& stream, int64_t drafted, int64_t kept) override;
 
  private:
-  absl::Status Propose(DraftTask& task) const;
+  void Propose(DraftTask& task) const;
 
   const int32_t vocab_size_;
   Acceptance of_all_;  // of all streams

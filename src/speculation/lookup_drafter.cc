@@ -8,6 +8,9 @@ namespace {
 // Two or three tokens agree by chance more often than four, four more often than eight.
 size_t ClassOf(int64_t match_length) { return match_length < 4 ? 0 : match_length < 8 ? 1 : 2; }
 
+// Tokens that an offer may read: what a step can have added, some microseconds.
+constexpr int64_t kReadInOffer = 64;
+
 }  // namespace
 
 void LookupDrafter::Welcome(StreamDrafts& stream) {
@@ -20,6 +23,8 @@ void LookupDrafter::Prepare(StreamDrafts& stream, absl::Span<const int32_t> hist
 
 Offer LookupDrafter::MakeOffer(StreamDrafts& stream, absl::Span<const int32_t> history) {
   if (stream.lookup == nullptr) return {};
+  // Behind by a prompt: Prepare catches up, which is not called with a lock held.
+  if (static_cast<int64_t>(history.size()) > stream.lookup->num_tokens() + kReadInOffer) return {};
   Prepare(stream, history);
   stream.match = stream.lookup->Find(history);
   if (stream.match.length == 0) return {};

@@ -22,6 +22,8 @@ class PromptLookup {
   // Makes the index that of `tokens`, which begin with those of the last call but for
   // what Rewind forgot.
   void Extend(absl::Span<const int32_t> tokens);
+  // Tokens that it has read.
+  int64_t num_tokens() const { return num_tokens_; }
   // Forgets the tokens from `num_tokens` on.
   void Rewind(int64_t num_tokens);
 

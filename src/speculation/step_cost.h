@@ -18,19 +18,22 @@ class StepCost {
   // The rows of the tiles that `rows` rows fill or begin: pairs up to 8 rows, fours behind.
   static int64_t InTiles(int64_t rows);
 
-  // Numbers of rows to measure for steps of up to `rows_max`: all that tiles come to at first, then
-  // about half as many more each time, none beyond kMeasuredMax.
-  static std::vector<int64_t> RowsToMeasure(int64_t rows_max);
+  // Numbers of rows that are followed, for steps of up to `rows_max`: all that tiles come to at
+  // first, then about half as many more each time. Those up to kMeasuredMax are to be measured;
+  // what more rows cost is found out when they are used.
+  static std::vector<int64_t> RowsToFollow(int64_t rows_max);
   static constexpr int64_t kMeasuredMax = 32;
 
-  // Of one for these, for plans.
-  static int64_t HeapBytes(int64_t rows_max);
+  // Of one for these, for plans: at most so many.
+  static constexpr int64_t kFollowedCount = 13;
+  static int64_t HeapBytes();
 
-  // `rows` as above, ascending, `us` what each took; both of one length, at least 1. More rows
-  // never count as cheaper than fewer.
+  // `rows` as above, ascending, `us` what each took, or the first ones of them, at least one; the
+  // others begin as the slope of the measured ones' upper half has it. More rows never count as
+  // cheaper than fewer.
   StepCost(std::vector<int64_t> rows, std::vector<double> us);
 
-  // Between measured numbers of whole tiles by straight lines, beyond the last by its slope.
+  // Between followed numbers of whole tiles by straight lines, beyond the last by its slope.
   double Us(int64_t rows) const;
   // A step of `rows` took `us`.
   void Observe(int64_t rows, double us);

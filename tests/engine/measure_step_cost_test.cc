@@ -15,9 +15,15 @@ std::unique_ptr<Resources> Load(EngineOptions options) {
       .value();
 }
 
+MeasuredSteps Wide(int64_t rows_max) {
+  return {.rows_max = rows_max, .block_size = 16, .kv_blocks = 40, .context_length = 640};
+}
+
+bool Never() { return false; }
+
 TEST(MeasureStepCostTest, EveryNumberOfRowsCostsSomethingAndMoreNeverLess) {
   const std::unique_ptr<Resources> resources = Load({});
-  const speculation::StepCost cost = MeasureStepCost(*resources->pass, 16, 40, 16).value();
+  const speculation::StepCost cost = MeasureStepCost(*resources->pass, Wide(16), Never).value();
   EXPECT_GT(cost.Us(1), 0);
   for (int64_t rows = 2; rows <= 64; ++rows) EXPECT_GE(cost.Us(rows), cost.Us(rows - 1)) << rows;
 }
@@ -38,7 +44,22 @@ TEST(MeasureStepCostTest, ASmallCacheIsEnough) {
   options.context_length = 3;
   const std::unique_ptr<Resources> resources = Load(options);
   ASSERT_NE(resources->drafting, nullptr);
-  EXPECT_TRUE(MeasureStepCost(*resources->pass, 16, 1, resources->plan.limits.logit_rows).ok());
+}
+
+// More streams than a session has positions.
+TEST(MeasureStepCostTest, AShortContextIsEnough) {
+  EngineOptions options;
+  options.draft_max = 4;
+  options.context_length = 8;
+  options.sessions = 16;
+  EXPECT_NE(Load(options)->drafting, nullptr);
+}
+
+TEST(MeasureStepCostTest, EndsWhereItIsToldTo) {
+  const std::unique_ptr<Resources> resources = Load({});
+  EXPECT_EQ(MeasureStepCost(*resources->pass, Wide(16), [] { return true; }).status().code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_TRUE(MeasureStepCost(*resources->pass, Wide(2), Never).ok());
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ TEST_F(HostDrafterTest, TheHostSeesTheTokensAndProposes) {
     tokens[1] = kVocab - 1;
     return 2;
   });
-  EXPECT_TRUE(task.status.ok());
+  EXPECT_EQ(task.failure, DraftFailure::kNone);
   EXPECT_EQ(task.drafted, 2);
   EXPECT_EQ(task.tokens[1], kVocab - 1);
   EXPECT_NE(stream_.host.propose, nullptr);
@@ -63,7 +63,7 @@ TEST_F(HostDrafterTest, TheHostSeesTheTokensAndProposes) {
 
 TEST_F(HostDrafterTest, NoIdeaIsNoFailure) {
   const DraftTask task = Draft([](auto, auto) { return 0; });
-  EXPECT_TRUE(task.status.ok());
+  EXPECT_EQ(task.failure, DraftFailure::kNone);
   EXPECT_EQ(task.drafted, 0);
   EXPECT_NE(stream_.host.propose, nullptr);
 }
@@ -82,7 +82,7 @@ TEST_F(HostDrafterTest, WhoFailsIsDroppedAndTheTaskSaysWhy) {
   for (const auto& [host, why] : cases) {
     SCOPED_TRACE(why);
     const DraftTask task = Draft(host);
-    EXPECT_THAT(std::string(task.status.message()), HasSubstr(why));
+    EXPECT_THAT(drafter_.Describe(task), HasSubstr(why));
     EXPECT_EQ(task.drafted, 0);
     EXPECT_EQ(stream_.host.propose, nullptr);
     EXPECT_EQ(drafter_.MakeOffer(stream_, history_).acceptance, nullptr);

@@ -11,12 +11,24 @@ namespace {
 
 using testing::ElementsAre;
 
-TEST(StepCostTest, WholeTilesAreMeasuredAndTheMostThereMayBe) {
-  EXPECT_THAT(StepCost::RowsToMeasure(1), ElementsAre(1));
-  EXPECT_THAT(StepCost::RowsToMeasure(3), ElementsAre(1, 2, 3));
-  EXPECT_THAT(StepCost::RowsToMeasure(10), ElementsAre(1, 2, 4, 6, 8, 10));
-  EXPECT_THAT(StepCost::RowsToMeasure(20), ElementsAre(1, 2, 4, 6, 8, 12, 16, 20));
-  EXPECT_THAT(StepCost::RowsToMeasure(500), ElementsAre(1, 2, 4, 6, 8, 12, 16, 24, 32));
+TEST(StepCostTest, WholeTilesAreFollowedAndTheMostThereMayBe) {
+  EXPECT_THAT(StepCost::RowsToFollow(1), ElementsAre(1));
+  EXPECT_THAT(StepCost::RowsToFollow(3), ElementsAre(1, 2, 3));
+  EXPECT_THAT(StepCost::RowsToFollow(10), ElementsAre(1, 2, 4, 6, 8, 10));
+  EXPECT_THAT(StepCost::RowsToFollow(20), ElementsAre(1, 2, 4, 6, 8, 12, 16, 20));
+  EXPECT_EQ(StepCost::RowsToFollow(5000).size(), StepCost::kFollowedCount);
+}
+
+TEST(StepCostTest, WhatWasNotMeasuredBeginsWithTheSlopeBeforeItAndIsFoundOut) {
+  StepCost cost({1, 8, 16, 32, 64}, {100, 180, 300, 500});
+  EXPECT_DOUBLE_EQ(cost.Us(64), 500 + 32 * (500.0 - 180) / 24);
+  const double before = cost.Us(32);
+  for (int i = 0; i < 300; ++i) {
+    cost.Observe(32, 500);
+    cost.Observe(64, 2000);
+  }
+  EXPECT_NEAR(cost.Us(64) / cost.Us(32), 4, 0.4);
+  EXPECT_NEAR(cost.Us(32), before, 0.15 * before);
 }
 
 TEST(StepCostTest, RowsOfATileCostAsMuchAsTheTile) {

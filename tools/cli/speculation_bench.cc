@@ -31,6 +31,8 @@ std::vector<int32_t> SpansOf(const std::vector<int32_t>& prompt, int64_t count,
 
 }  // namespace
 
+SpeculationBench::~SpeculationBench() { llmrt_engine_close(engine_); }
+
 double SpeculationResult::tokens_per_step() const {
   return static_cast<double>(tokens) / static_cast<double>(std::max<int64_t>(steps, 1));
 }

@@ -47,6 +47,10 @@ class SpeculationBench {
   // each; DRAFT_LOOKUP for the cases that look up, and not for the others.
   SpeculationBench(llmrt_engine* engine, const InterruptScope& interrupt, int64_t generated)
       : engine_(engine), interrupt_(interrupt), generated_(generated) {}
+  // Closes the engine: after a failure streams may still run, and ask drafters that live here.
+  ~SpeculationBench();
+  SpeculationBench(const SpeculationBench&) = delete;
+  SpeculationBench& operator=(const SpeculationBench&) = delete;
 
   static int64_t PositionsOf(int64_t generated) { return kPromptTokens + generated + 1; }
 
