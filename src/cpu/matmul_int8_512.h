@@ -185,7 +185,7 @@ LLMRT_512_INLINE void PrefetchBlockToSecond(const uint8_t* panel, int64_t block,
 }
 
 // Of kRows rows of a tile, those that are multiplied side by side.
-constexpr int RowsAtOnce(int rows) { return rows <= 8 ? rows : rows % 8 == 0 ? 8 : 6; }
+static constexpr int RowsAtOnce(int rows) { return rows <= 8 ? rows : rows % 8 == 0 ? 8 : 6; }
 
 // One block of a panel against one block of a tile's first kRows rows.
 template <typename Engine, WeightType kType, int kRows, int kM>
