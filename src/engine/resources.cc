@@ -89,12 +89,16 @@ absl::Status Allocate(Resources& resources, const FractionCallback& progress) {
   return absl::OkStatus();
 }
 
+// Beside such a step neither rows nor drafters cost anything.
+constexpr double kForEverUs = 1e9;
+
 // After all else: what a step costs is measured on what was loaded.
 absl::Status PrepareDrafting(Resources& resources, const EngineOptions& options, LogRing& log,
                              const FractionCallback& progress) {
   const LoadPlan& plan = resources.plan;
   const int64_t rows_max = plan.limits.logit_rows;
-  absl::StatusOr<speculation::StepCost> cost = speculation::StepCost({1, rows_max + 1}, {1, 1});
+  absl::StatusOr<speculation::StepCost> cost =
+      speculation::StepCost({1, rows_max + 1}, {kForEverUs, kForEverUs});
   if (!options.free_drafts) {
     cost = MeasureStepCost(*resources.pass,
                            {.rows_max = rows_max,
