@@ -1,8 +1,8 @@
 // The drafts of a step: how many tokens are guessed for which stream, and what they are. Policy and
 // drafters come from speculation; this is where they meet the scheduler's plan and the streams.
 //
-// Welcome, Plan, Leave, Learn and Clear are called with the core's lock held, Run without it. None
-// allocates.
+// Welcome, Plan, Leave, Learn and Clear are called with the core's lock held, Prepare and Run
+// without it. None allocates, but for the log's records.
 #pragma once
 
 #include <array>
@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "engine/active_stream.h"
 #include "engine/log_ring.h"
 #include "scheduler/scheduler.h"
@@ -34,7 +34,7 @@ class Drafting {
 
   // Gives the planned step rows for drafts, as many as pay.
   void Plan(scheduler::Scheduler& scheduler);
-  // Reads what a stream in the step has said; also called without the lock.
+  // Reads what a stream in the step has said, so that the next plan need not.
   void Prepare(ActiveStream& stream);
   // Drafts for all of them; false: `stop` said so.
   bool Run(absl::FunctionRef<bool()> stop);

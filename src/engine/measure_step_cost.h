@@ -11,15 +11,16 @@
 
 namespace llmrt::engine {
 
-// Runs steps of one row, of two, and so on, up to `rows_max`, all with logits, and none for
-// anybody: what they write lies in KV blocks that nobody has yet. Some ten steps.
-// CANCELLED once `stop` says so, which is asked a thousand times a second.
 struct MeasuredSteps {
   int64_t rows_max = 0;
   int64_t block_size = 0;      // tokens
   int64_t kv_blocks = 0;       // what there is to write to,
   int64_t context_length = 0;  // and as many positions
 };
+
+// Runs steps of one row, of two, and so on, all with logits, and none for anybody: what they write
+// lies in KV blocks that nobody has yet. Some ten steps. CANCELLED once `stop` says so, which is
+// asked a thousand times a second.
 absl::StatusOr<speculation::StepCost> MeasureStepCost(model::ForwardPass& pass,
                                                       const MeasuredSteps& steps,
                                                       absl::FunctionRef<bool()> stop);

@@ -282,7 +282,6 @@ bool Step::DrawNext(Item& item) {
                                 ? drawn_[static_cast<size_t>(item.request + item.drawn)]
                                 : backend::kNoToken;
   if (on_device >= 0) {
-    draw = {};  // what an earlier step left there
     draw.token = on_device;
   } else {
     item.status = DrawOnHost(item, &draw);
@@ -526,7 +525,7 @@ double Step::Progress() const {
 }
 
 void Step::ForgetDraws() {
-  // Those that nobody took may hold lists of the best tokens.
+  // The next step's begin empty, and those that nobody took may hold lists of the best tokens.
   for (int64_t i = 0; i < num_results_; ++i) results_[static_cast<size_t>(i)] = {};
 }
 

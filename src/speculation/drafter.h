@@ -70,7 +70,7 @@ class Drafter {
   virtual Offer MakeOffer(StreamDrafts& stream, absl::Span<const int32_t> history) = 0;
 
   // Drafts for all tasks. False: `stop` said so; the next call goes on, with the same tasks but for
-  // those whose stream has left. An error ends the drafter, for all streams.
+  // those whose stream has left. After an error nothing was drafted for any of them.
   virtual absl::StatusOr<bool> Draft(absl::Span<DraftTask* const> tasks,
                                      absl::FunctionRef<bool()> stop) = 0;
 

@@ -168,11 +168,11 @@ Outcome GetPlan(const std::string& path, llmrt_options* options, llmrt_plan* pla
 }
 
 Outcome DescribeEngine(llmrt_engine* engine, BenchReport* report) {
-  LLMRT_CLI_TRY(GetFingerprint(engine, &report->fingerprint));
-  report->device = DeviceOf(report->fingerprint);
-  auto info = Sized<llmrt_engine_info>();
-  LLMRT_CLI_TRY(Check(llmrt_engine_get_info(engine, &info)));
-  report->threads = info.threads;
+  EngineIdentity identity;
+  LLMRT_CLI_TRY(Identify(engine, &identity));
+  report->fingerprint = identity.fingerprint;
+  report->device = identity.device;
+  report->threads = identity.threads;
   return Done();
 }
 

@@ -3,6 +3,18 @@
 #include "terminal.h"
 
 namespace llmrt::cli {
+namespace {
+
+// "cpu/avx2" of "build=...;device=cpu/avx2;...".
+std::string DeviceOf(const std::string& fingerprint) {
+  constexpr std::string_view kKey = ";device=";
+  const size_t place = fingerprint.find(kKey);
+  if (place == std::string::npos) return "unknown";
+  const size_t first = place + kKey.size();
+  return fingerprint.substr(first, fingerprint.find(';', first) - first);
+}
+
+}  // namespace
 
 Outcome LoadEngine(const std::string& path, llmrt_options* options, const InterruptScope& interrupt,
                    Engine* engine) {
@@ -51,12 +63,13 @@ Outcome GetFingerprint(llmrt_engine* engine, std::string* fingerprint) {
       fingerprint);
 }
 
-std::string DeviceOf(const std::string& fingerprint) {
-  constexpr std::string_view kKey = ";device=";
-  const size_t place = fingerprint.find(kKey);
-  if (place == std::string::npos) return "unknown";
-  const size_t first = place + kKey.size();
-  return fingerprint.substr(first, fingerprint.find(';', first) - first);
+Outcome Identify(llmrt_engine* engine, EngineIdentity* identity) {
+  LLMRT_CLI_TRY(GetFingerprint(engine, &identity->fingerprint));
+  identity->device = DeviceOf(identity->fingerprint);
+  auto info = Sized<llmrt_engine_info>();
+  LLMRT_CLI_TRY(Check(llmrt_engine_get_info(engine, &info)));
+  identity->threads = info.threads;
+  return Done();
 }
 
 }  // namespace llmrt::cli
